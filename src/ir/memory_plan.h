@@ -1,0 +1,27 @@
+#pragma once
+// Where each buffer lies in one arena.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ew::ir {
+
+/// A buffer that is alive from step `first` to step `last`, both included.
+struct BufferLifetime {
+  int64_t bytes = 0;
+  int first = 0;
+  int last = 0;
+};
+
+struct MemoryPlan {
+  std::vector<int64_t> offsets;  ///< one per buffer, multiples of the alignment
+  int64_t arena_bytes = 0;
+  int64_t lower_bound_bytes = 0;  ///< most bytes alive at any one step
+};
+
+/// Places buffers so that those alive together do not overlap: largest first, each at the lowest
+/// offset that is free for its whole life (greedy by size; Pisarchyk and Lee, arXiv 2001.03288).
+MemoryPlan plan_memory(std::span<const BufferLifetime> buffers, int64_t alignment = 64);
+
+}  // namespace ew::ir

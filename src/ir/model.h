@@ -1,0 +1,59 @@
+#pragma once
+// A model: its graph, the architecture as its file described it, and the compiled training state.
+// All plain data: formats reads and writes it, train gives the training state its meaning.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "ir/graph.h"
+
+namespace ew::ir {
+
+/// Which Keras wrote a file; it decides the numerics where the generations differ.
+enum class KerasGeneration { kKeras2 = 2, kKeras3 = 3 };
+
+/// The layers as their file describes them, kept so that a Keras file can be written back.
+struct Architecture {
+  KerasGeneration generation = KerasGeneration::kKeras3;
+  std::string version;  ///< "3.15.1"; empty if the file does not say
+  Config config;        ///< model_config: {"class_name": "Functional", "config": {...}}; null if
+                        ///< the model did not come from Keras
+};
+
+/// The slots of one optimizer variable, or one of the optimizer's own scalars.
+struct NamedTensor {
+  std::string name;
+  Tensor value;
+};
+
+/// What compile() set and what training has reached, in Keras' own words.
+struct CompiledState {
+  Config optimizer;         ///< {"class_name": "Adam", "config": {...}}
+  Config loss;              ///< string, {"class_name", "config"}, list or map per output
+  Config metrics;           ///< list
+  Config weighted_metrics;  ///< list or null
+  Config loss_weights;      ///< null, list or map
+  int64_t iterations = 0;
+  /// Slots in canonical form: "<slot>/<parameter index>" with the index into the trainable
+  /// parameters in order ("momentum/0", "velocity/0"), plus scalars such as "schedule_product".
+  std::map<std::string, Tensor> slots;
+};
+
+/// How a layer's tensors are stored as integers, for files that keep real-valued weights.
+struct QuantizationRecord {
+  Int8Profile profile = Int8Profile::kTflm;
+  /// Quantisation of named graph values: activations by "layer:output", weights by parameter name.
+  std::map<std::string, QuantParams> values;
+};
+
+struct Model {
+  Graph graph;
+  Architecture architecture;
+  std::optional<CompiledState> compiled;
+  std::optional<QuantizationRecord> quantization;
+};
+
+}  // namespace ew::ir

@@ -1,0 +1,53 @@
+#include "ir/tensor.h"
+
+#include <algorithm>
+#include <new>
+
+namespace ew::ir {
+
+std::string to_string(const TensorType& type) {
+  std::string out = str(dtype_name(type.dtype), to_string(type.shape));
+  if (type.quant) {
+    if (type.quant->axis >= 0) return str(out, " per axis ", type.quant->axis);
+    out += str(" scale ", type.quant->scales[0], " zero ", type.quant->zero_points[0]);
+  }
+  return out;
+}
+
+Buffer::Buffer(size_t bytes)
+    : data_(::operator new(std::max<size_t>(bytes, 1), std::align_val_t{64})), size_(bytes) {
+  std::memset(data_, 0, bytes);
+}
+
+Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{64}); }
+
+Tensor::Tensor(TensorType type)
+    : type_(std::move(type)),
+      size_(type_.shape.num_elements()),
+      buffer_(std::make_shared<Buffer>(static_cast<size_t>(size_) * dtype_size(type_.dtype))) {}
+
+void* Tensor::mutable_data() {
+  if (!buffer_) return nullptr;
+  if (buffer_.use_count() > 1) {
+    auto copy = std::make_shared<Buffer>(buffer_->size());
+    std::memcpy(copy->data(), buffer_->data(), buffer_->size());
+    buffer_ = std::move(copy);
+  }
+  return buffer_->data();
+}
+
+Tensor Tensor::cast(DType dtype) const {
+  if (dtype == type_.dtype) return *this;
+  Tensor out(dtype, type_.shape);
+  convert_elements(type_.dtype, data(), dtype, out.mutable_data(), size_);
+  return out;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  EW_DCHECK(shape.num_elements() == size_);
+  Tensor out = *this;
+  out.type_.shape = std::move(shape);
+  return out;
+}
+
+}  // namespace ew::ir
