@@ -123,35 +123,4 @@ void Trainer::Inference::store_updates(ParameterStore& parameters) const {
   store_graph_updates(*executor, parameters);
 }
 
-Tensor rows_of(const Tensor& tensor, int64_t begin, int64_t count) {
-  Shape shape = tensor.shape();
-  const size_t row_bytes = shape[0] == 0 ? 0 : tensor.size_bytes() / static_cast<size_t>(shape[0]);
-  shape[0] = count;
-  Tensor out(tensor.dtype(), std::move(shape));
-  if (out.size() > 0) {
-    std::memcpy(out.mutable_data(),
-                static_cast<const uint8_t*>(tensor.data()) + static_cast<size_t>(begin) * row_bytes,
-                out.size_bytes());
-  }
-  return out;
-}
-
-void append_outputs(const runtime::Executor& executor, int64_t begin, int64_t count, int64_t total,
-                    std::vector<Tensor>& outputs) {
-  for (size_t i = 0; i < executor.graph().outputs.size(); ++i) {
-    const Tensor part = executor.output(i);
-    if (outputs.size() <= i) {
-      Shape shape = part.shape();
-      if (shape.rank() > 0) shape[0] = total;
-      outputs.emplace_back(part.dtype(), std::move(shape));
-    }
-    const size_t row_bytes = count == 0 ? 0 : part.size_bytes() / static_cast<size_t>(count);
-    if (part.size() > 0) {
-      std::memcpy(
-          static_cast<uint8_t*>(outputs[i].mutable_data()) + static_cast<size_t>(begin) * row_bytes,
-          part.data(), part.size_bytes());
-    }
-  }
-}
-
 }  // namespace ew::train

@@ -37,10 +37,5 @@ Status batch_losses(Heads& heads, runtime::Executor& executor,
                     const Tensor& weights, std::span<const ir::ValueId> gradients, double& total);
 /// Copies the values of `updates` into the parameters they name.
 void store_graph_updates(const runtime::Executor& executor, ParameterStore& parameters);
-/// Rows [begin, begin + count) of a tensor.
-Tensor rows_of(const Tensor& tensor, int64_t begin, int64_t count);
-/// Writes the executor's outputs as rows [begin, begin + count) of `total` rows.
-void append_outputs(const runtime::Executor& executor, int64_t begin, int64_t count, int64_t total,
-                    std::vector<Tensor>& outputs);
 
 }  // namespace ew::train

@@ -233,11 +233,11 @@ Result<std::vector<Tensor>> Trainer::predict(std::span<const Tensor> inputs, int
     }
     EW_TRY(Inference* const program, inference(shapes));
     for (size_t i = 0; i < inputs.size(); ++i) {
-      EW_TRY_VOID(program->executor->set_input(i, rows_of(inputs[i], begin, count)));
+      EW_TRY_VOID(program->executor->set_input(i, runtime::rows_of(inputs[i], begin, count)));
     }
     program->executor->run();
     program->store_updates(parameters_);
-    append_outputs(*program->executor, begin, count, n, outputs);
+    runtime::append_rows(*program->executor, begin, count, n, outputs);
   }
   return outputs;
 }
