@@ -41,6 +41,10 @@ class Model {
   Result<void> compile(const CompileOptions& options);
   bool is_compiled() const;
 
+  /// Puts a Rescaling(factor) layer behind every input, so that raw data can go in. Weights,
+  /// compiled state and file form of the other layers stay as they are.
+  Result<void> add_rescaling(double factor);
+
   /// Trains on the data's training part, watching its validation part. An error leaves the model as
   /// it was, except kInterrupted, which keeps what was reached.
   Result<History> fit(const Data& data, const FitOptions& options = {});

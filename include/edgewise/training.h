@@ -54,8 +54,12 @@ struct SgdOptions {
 };
 OptimizerCall SGD(const SgdOptions& options = {});
 
+/// What is left empty stays as the model was compiled before; a model that never was gets Keras'
+/// default optimizer (rmsprop) and needs a loss to be trained.
 struct CompileOptions {
-  OptimizerCall optimizer = "rmsprop";
+  OptimizerCall optimizer = "";
+  /// Replaces the optimizer's rate: "0.001" or a schedule.
+  std::string learning_rate = "";
   /// One loss for all outputs, or one per output.
   std::vector<std::string> losses = {};
   std::string loss = "";  ///< shorthand for one entry of `losses`
@@ -66,21 +70,6 @@ struct CompileOptions {
 /// Named figures in the order in which Keras prints them: "loss", "accuracy", "val_loss", ...
 using Figures = std::vector<std::pair<std::string, double>>;
 
-struct EarlyStoppingSettings {
-  std::string monitor = "val_loss";
-  int64_t patience = 0;
-  double min_delta = 0;
-  bool restore_best_weights = true;
-};
-
-struct ReduceOnPlateauSettings {
-  std::string monitor = "val_loss";
-  double factor = 0.1;
-  int64_t patience = 10;
-  double min_delta = 1e-4;
-  double min_learning_rate = 0;
-};
-
 struct FitOptions {
   int64_t epochs = 1;
   int64_t batch_size = 32;
@@ -90,10 +79,11 @@ struct FitOptions {
   bool log_steps = false;
   std::map<int64_t, double> class_weight = {};
   std::string augment = "";  ///< "flip,shift=0.1,..." (docs/guide/data.md)
-  std::vector<EarlyStoppingSettings> early_stopping = {};       ///< none or one
-  std::vector<ReduceOnPlateauSettings> reduce_on_plateau = {};  ///< none or one
-  std::string checkpoint = "";                                  ///< file written after every epoch
-  std::string resume = "";                                      ///< checkpoint to continue from
+  /// Keras callbacks as calls: "EarlyStopping(monitor='val_loss', patience=3)",
+  /// "ReduceLROnPlateau(factor=0.2, patience=5)".
+  std::vector<std::string> callbacks = {};
+  std::string checkpoint = "";  ///< file written after every epoch
+  std::string resume = "";      ///< checkpoint to continue from
   std::string csv_log = "";
   int threads = 1;
   /// Epoch (from 0), step and steps of the epoch, running figures.

@@ -7,6 +7,7 @@
 #include "formats/load.h"
 #include "formats/save.h"
 #include "runtime/executor.h"
+#include "train/call.h"
 #include "train/callbacks.h"
 #include "train/data/augment.h"
 #include "train/trainer.h"
@@ -56,22 +57,41 @@ struct Callbacks {
   }
 };
 
-Callbacks make_callbacks(const FitOptions& options) {
-  Callbacks callbacks;
-  for (const ReduceOnPlateauSettings& s : options.reduce_on_plateau) {
-    callbacks.owned.push_back(std::make_unique<train::ReduceLROnPlateau>(
-        train::ReduceLROnPlateauOptions{.monitor = s.monitor,
-                                        .factor = s.factor,
-                                        .patience = s.patience,
-                                        .min_delta = s.min_delta,
-                                        .min_learning_rate = s.min_learning_rate}));
+/// EarlyStopping or ReduceLROnPlateau from {"class_name", "config"}.
+Result<std::unique_ptr<train::Callback>> make_callback(const Config& call) {
+  const std::string& name = call["class_name"].as_string();
+  const Config& c = call["config"];
+  EW_TRY(const std::string monitor, c.get_string("monitor", "val_loss"));
+  EW_TRY(const std::string mode, c.get_string("mode", "auto"));
+  if (name == "EarlyStopping") {
+    train::EarlyStoppingOptions o{.monitor = monitor, .mode = mode};
+    EW_TRY(o.min_delta, c.get_double("min_delta", o.min_delta));
+    EW_TRY(o.patience, c.get_int("patience", o.patience));
+    EW_TRY(o.restore_best_weights, c.get_bool("restore_best_weights", false));
+    EW_TRY(o.start_from_epoch, c.get_int("start_from_epoch", 0));
+    return std::unique_ptr<train::Callback>(std::make_unique<train::EarlyStopping>(std::move(o)));
   }
-  for (const EarlyStoppingSettings& s : options.early_stopping) {
-    callbacks.owned.push_back(std::make_unique<train::EarlyStopping>(
-        train::EarlyStoppingOptions{.monitor = s.monitor,
-                                    .min_delta = s.min_delta,
-                                    .patience = s.patience,
-                                    .restore_best_weights = s.restore_best_weights}));
+  if (name == "ReduceLROnPlateau") {
+    train::ReduceLROnPlateauOptions o{.monitor = monitor, .mode = mode};
+    EW_TRY(o.factor, c.get_double("factor", o.factor));
+    EW_TRY(o.patience, c.get_int("patience", o.patience));
+    EW_TRY(o.min_delta, c.get_double("min_delta", o.min_delta));
+    EW_TRY(o.cooldown, c.get_int("cooldown", o.cooldown));
+    EW_TRY(o.min_learning_rate, c.get_double("min_lr", o.min_learning_rate));
+    return std::unique_ptr<train::Callback>(
+        std::make_unique<train::ReduceLROnPlateau>(std::move(o)));
+  }
+  return invalid_argument("unknown callback '", name,
+                          "'; known: EarlyStopping, ReduceLROnPlateau (a checkpoint and a CSV log "
+                          "have options of their own)");
+}
+
+Result<Callbacks> make_callbacks(const FitOptions& options) {
+  Callbacks callbacks;
+  for (const std::string& text : options.callbacks) {
+    EW_TRY(const Config call, train::parse_call(text));
+    EW_TRY(std::unique_ptr<train::Callback> callback, make_callback(call));
+    callbacks.owned.push_back(std::move(callback));
   }
   if (!options.csv_log.empty()) {
     callbacks.owned.push_back(
@@ -186,7 +206,7 @@ Result<History> fit(ir::Model& model, const train::Dataset& dataset, const FitOp
   if (!options.resume.empty()) EW_TRY_VOID(take_checkpoint(work, options.resume));
   EW_TRY(train::FitOptions fit_options, to_fit_options(options, dataset));
   fit_options.after_update = std::move(after_update);
-  const Callbacks callbacks = make_callbacks(options);
+  EW_TRY(const Callbacks callbacks, make_callbacks(options));
   fit_options.callbacks = callbacks.all();
   EW_TRY(std::unique_ptr<train::Trainer> trainer,
          train::Trainer::create(

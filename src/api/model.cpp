@@ -25,46 +25,69 @@ Model& Model::operator=(const Model& other) {
 }
 Model::~Model() = default;
 
+namespace {
+
+/// Calls or names as configs; one entry stands alone, several make a list.
+Result<Config> parse_calls(const std::vector<std::string>& calls) {
+  Config list = Config::list();
+  for (const std::string& call : calls) {
+    EW_TRY(Config parsed, train::parse_call(call));
+    list.push_back(std::move(parsed));
+  }
+  return list;
+}
+
+Result<Config> compiled_optimizer(const CompileOptions& options, const Config& before) {
+  Config optimizer = before.is_null() ? Config("rmsprop") : before;
+  if (!options.optimizer.call.empty()) {
+    EW_TRY(optimizer, train::parse_call(options.optimizer.call));
+  }
+  if (!options.learning_rate.empty()) {
+    EW_TRY(Config rate, train::parse_call(options.learning_rate));
+    if (optimizer.is_string()) {
+      optimizer = Config::Map{{"class_name", optimizer}, {"config", Config::map()}};
+    }
+    Config config = optimizer["config"];
+    config.set("learning_rate", std::move(rate));
+    optimizer.set("config", std::move(config));
+  }
+  return optimizer;
+}
+
+}  // namespace
+
 Result<void> Model::compile(const CompileOptions& options) {
+  ir::Model& model = impl_->model;
+  const ir::CompiledState before = model.compiled.value_or(ir::CompiledState{});
   ir::CompiledState state;
-  EW_TRY(state.optimizer, train::parse_call(options.optimizer.call));
+  state.loss = before.loss;
+  state.metrics = before.metrics;
+  state.weighted_metrics = before.weighted_metrics;
+  state.loss_weights = before.loss_weights;
+  EW_TRY(state.optimizer, compiled_optimizer(options, before.optimizer));
   std::vector<std::string> losses = options.losses;
   if (!options.loss.empty()) losses.push_back(options.loss);
-  if (losses.size() == 1) {
-    EW_TRY(state.loss, train::parse_call(losses[0]));
-  } else {
-    state.loss = Config::list();
-    for (const std::string& loss : losses) {
-      EW_TRY(Config parsed, train::parse_call(loss));
-      state.loss.push_back(std::move(parsed));
-    }
+  if (!losses.empty()) {
+    EW_TRY(state.loss, parse_calls(losses));
+    if (losses.size() == 1) state.loss = Config(state.loss.as_list()[0]);
   }
-  state.metrics = Config::list();
-  for (const std::string& metric : options.metrics) {
-    EW_TRY(Config parsed, train::parse_call(metric));
-    state.metrics.push_back(std::move(parsed));
-  }
-  // With several outputs every metric is asked of every output, as Keras does for a flat list.
-  if (impl_->model.graph.outputs.size() > 1) {
-    Config per_output = Config::list();
-    for (size_t i = 0; i < impl_->model.graph.outputs.size(); ++i) {
-      per_output.push_back(state.metrics);
-    }
-    state.metrics = std::move(per_output);
+  if (!options.metrics.empty()) {
+    EW_TRY(state.metrics, parse_calls(options.metrics));
+    // With several outputs every metric is asked of every output, as Keras does for a flat list.
+    const size_t outputs = model.graph.outputs.size();
+    if (outputs > 1) state.metrics = Config::List(outputs, state.metrics);
   }
   if (!options.loss_weights.empty()) {
     state.loss_weights = Config::list();
     for (const double weight : options.loss_weights) state.loss_weights.push_back(weight);
   }
   // Errors of names and arguments belong here, not to the first fit().
-  EW_TRY_VOID(train::Heads::create(impl_->model.graph, state).ok()
-                  ? Result<void>()
-                  : Result<void>(train::Heads::create(impl_->model.graph, state).error()));
-  const auto optimizer =
-      train::Optimizer::create(state.optimizer, impl_->model.architecture.generation);
-  if (!optimizer.ok()) return optimizer.error();
-  state.optimizer = (*optimizer)->config();
-  impl_->model.compiled = std::move(state);
+  const Result<train::Heads> heads = train::Heads::create(model.graph, state);
+  if (!heads.ok()) return heads.error();
+  EW_TRY(const std::unique_ptr<train::Optimizer> optimizer,
+         train::Optimizer::create(state.optimizer, model.architecture.generation));
+  state.optimizer = optimizer->config();
+  model.compiled = std::move(state);
   return {};
 }
 
