@@ -52,25 +52,25 @@ struct H5Value {
 };
 
 struct H5Attribute {
-  std::string name;
-  H5Value value;
+  std::string name{};
+  H5Value value{};
   bool operator==(const H5Attribute&) const = default;
 };
 
 struct H5Dataset {
-  std::string name;
-  H5Value value;
-  std::vector<H5Attribute> attributes;
+  std::string name{};
+  H5Value value{};
+  std::vector<H5Attribute> attributes{};
   bool operator==(const H5Dataset&) const = default;
 };
 
 /// A group. Readers give members and attributes in the order of their names (bytes); writers may
 /// hold them in any order. The root's name is "".
 struct H5Group {
-  std::string name;
-  std::vector<H5Attribute> attributes;
-  std::vector<H5Group> groups;
-  std::vector<H5Dataset> datasets;
+  std::string name{};
+  std::vector<H5Attribute> attributes{};
+  std::vector<H5Group> groups{};
+  std::vector<H5Dataset> datasets{};
 
   // Look-ups by a path of names ("model_weights/dense/kernel:0"); empty names are skipped, so a
   // leading '/' does not matter, and "" is this group. Null if there is none.

@@ -34,7 +34,7 @@ using NamedArrays = std::vector<std::pair<std::string, NpyArray>>;
 Result<NamedArrays> read_npz(std::span<const uint8_t> bytes);
 Result<NamedArrays> read_npz(const std::string& path);
 
-/// Version 1.0 (2.0 if the header needs it), as numpy.save() writes it. NumPy has no bfloat16, so
+/// Format version 1.0, as numpy.save() writes it. NumPy has no bfloat16, so
 /// such arrays are written as float32. Error kInvalidArgument if the bytes do not fit the shape.
 Result<std::vector<uint8_t>> write_npy_bytes(DType dtype, const Shape& shape,
                                              std::span<const uint8_t> bytes);
