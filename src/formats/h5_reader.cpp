@@ -85,8 +85,7 @@ Result<H5Group> read_limited(std::span<const uint8_t> bytes, const H5ReadLimits&
   const std::string stopped = child.finish();
   if (ended_early) {
     return invalid_data("damaged HDF5 file: reader ",
-                        stopped.empty() ? "ended before the end of the content" : stopped,
-                        "; limits: ", limits.cpu_seconds, " s of CPU time");
+                        stopped.empty() ? "ended before the end of the content" : stopped);
   }
   if (tree.error().code == ErrorCode::kInvalidData) return at("damaged HDF5 file", tree.error());
   return tree;

@@ -17,7 +17,8 @@ std::string error_of(std::string_view text, const JsonLimits& limits = {}) {
 
 TEST_CASE("json: reads every kind of value and keeps the order of keys") {
   const Config v =
-      parse_json(R"( {"b": [1, -2, 2.0, 1e3], "a": {"x": null, "y": true}, "s": "\u00e9\n\ud83d\ude00"} )")
+      parse_json(
+          R"( {"b": [1, -2, 2.0, 1e3], "a": {"x": null, "y": true}, "s": "\u00e9\n\ud83d\ude00"} )")
           .value();
   CHECK(v.as_map()[0].first == "b");
   CHECK(v["b"] == Config(Config::List{1, -2, 2.0, 1000.0}));
@@ -29,7 +30,8 @@ TEST_CASE("json: reads every kind of value and keeps the order of keys") {
 
 TEST_CASE("json: reads integers to the ends of int64 and larger ones as doubles") {
   const Config v =
-      parse_json("[9223372036854775807, -9223372036854775808, 18446744073709551615, 1e308]").value();
+      parse_json("[9223372036854775807, -9223372036854775808, 18446744073709551615, 1e308]")
+          .value();
   CHECK(v.as_list()[0] == Config(std::numeric_limits<int64_t>::max()));
   CHECK(v.as_list()[1] == Config(std::numeric_limits<int64_t>::min()));
   CHECK(v.as_list()[2] == Config(18446744073709551616.0));
@@ -42,7 +44,8 @@ TEST_CASE("json: of equal keys the last value wins at the first place, as in Pyt
 }
 
 TEST_CASE("json: reads NaN and Infinity as Python writes them, and only as bare values") {
-  const Config v = parse_json(R"({"NaN": NaN, "l": [Infinity,-Infinity, "-Infinity NaN"]})").value();
+  const Config v =
+      parse_json(R"({"NaN": NaN, "l": [Infinity,-Infinity, "-Infinity NaN"]})").value();
   CHECK(std::isnan(v["NaN"].as_double()));
   CHECK(v["l"].as_list()[0] == Config(std::numeric_limits<double>::infinity()));
   CHECK(v["l"].as_list()[1] == Config(-std::numeric_limits<double>::infinity()));
@@ -62,12 +65,12 @@ TEST_CASE("json: zeros that look like the stand-ins of NaN stay zeros") {
 }
 
 TEST_CASE("json: errors tell the offset, also behind a NaN") {
-  CHECK(error_of("[1, 2") .starts_with("JSON, offset 5: "));
+  CHECK(error_of("[1, 2").starts_with("JSON, offset 5: "));
   CHECK(error_of("[1, x]").starts_with("JSON, offset 4: "));
   CHECK(error_of("[NaN, x]").starts_with("JSON, offset 6: "));
   CHECK(error_of("[1] 2").starts_with("JSON, offset 4: "));
   CHECK(error_of("").starts_with("JSON, offset 0: "));
-  CHECK(error_of("1e999") .find("1e999") != std::string::npos);
+  CHECK(error_of("1e999").find("1e999") != std::string::npos);
   CHECK(parse_json("\"\xff\"").error().code == ErrorCode::kInvalidData);
   CHECK(error_of("\"" + std::string(100000, 'a')).size() < 300);
 }

@@ -129,7 +129,7 @@ Status LimitedChild::receive(std::span<uint8_t> target) {
     }
     // Large fields go straight to their place, small ones through the buffer.
     const bool direct = target.size() >= kBuffer;
-    if (!direct) buffer_.resize(kBuffer);
+    buffer_.resize(direct ? 0 : kBuffer);
     void* to = direct ? static_cast<void*>(target.data()) : buffer_.data();
     const ssize_t n = ::read(pipe_, to, direct ? target.size() : kBuffer);
     if (!direct) buffer_.resize(n > 0 ? static_cast<size_t>(n) : 0);

@@ -47,9 +47,9 @@ TEST_CASE("zip: a written archive reads back, and equal inputs give equal bytes"
 
 TEST_CASE("zip: reads both generations' .keras archives") {
   for (const char* name : {"simplernn", "conv3d_same", "bn_noaffine"}) {
-    const auto bytes = read_file(str(EW_SOURCE_DIR "/tests/oracle/fixtures/layers/", name,
-                                     "/model.keras"))
-                           .value();
+    const auto bytes =
+        read_file(str(EW_SOURCE_DIR "/tests/oracle/fixtures/layers/", name, "/model.keras"))
+            .value();
     const ZipView zip = ZipView::open(bytes).value();
     CHECK(zip.read("config.json").ok());
     CHECK(zip.read("metadata.json").ok());
