@@ -56,7 +56,7 @@ void check(const DepthwiseShape& s, ThreadPool& pool, Clamp clamp = {}) {
   for (Sum& sum : want_y) sum = clamped(sum, clamp);
 
   for (const CpuTarget target : targets()) {
-    CAPTURE(to_string(target));
+    INFO(std::string(to_string(target)));
     const KernelTable& k = kernels(target);
     std::vector<std::vector<float>> single;
     for (ThreadPool* p : {static_cast<ThreadPool*>(nullptr), &pool}) {

@@ -40,7 +40,7 @@ void check(const Case& s, ThreadPool& pool) {
     }
   }
   for (const CpuTarget target : targets()) {
-    CAPTURE(to_string(target));
+    INFO(std::string(to_string(target)));
     const KernelTable& table = kernels(target);
     auto c = before;
     GemmArgs g{.m = s.m,

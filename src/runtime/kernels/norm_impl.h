@@ -1,6 +1,6 @@
 #pragma once
 // Batch normalisation and column sums over [rows, channels]. Rows are cut into blocks that fit the
-// L1 cache: statistics of a block are exact two-pass f32 sums, blocks are combined in double (Chan
+// L1 cache: a block is summed in f32 around its own centre, blocks are combined in double (Chan
 // et al., "Updating formulae and a pairwise algorithm for computing sample variances", 1979).
 
 #include <cmath>
@@ -102,29 +102,34 @@ inline size_t batch_norm_workspace_bytes(int64_t rows, int64_t channels) {
   return bytes_of((2 * RowBlocks(rows, channels).count + 4) * array_size(channels));
 }
 
-/// Mean and sum of squared deviations of one block.
+/// Mean and sum of squared deviations of one block, in one pass. Deviations are taken from the mean
+/// of the first few rows, which is near enough to the block's for the correction to cost no
+/// accuracy.
 inline void block_moments(const RowBlocks& blocks, int64_t block, int64_t channels, const float* x,
                           float* mean, float* squares) {
   const int64_t begin = blocks.begin(block);
   const int64_t end = blocks.end(block);
-  const Vec count = set1(static_cast<float>(end - begin));
+  const int64_t probe = min_of(8, end - begin);
+  const Vec inv_count = set1(1.F / static_cast<float>(max_of(1, end - begin)));
   for_channel_runs(channels, [&](const auto& run) {
     Vec center[4];
     sum_rows<1>(
-        run, channels, begin, end,
+        run, channels, begin, begin + probe,
         [&](int64_t at, int, Vec(&sums)[1]) { sums[0] = sums[0] + run.io.load(x + at); },
         [&](int j, const Vec(&sums)[1]) {
-          center[j] = sums[0] / count;
-          run.io.store(mean + run.first + j * kLanes, center[j]);
+          center[j] = sums[0] * set1(1.F / static_cast<float>(max_of(1, probe)));
         });
-    sum_rows<1>(
+    sum_rows<2>(
         run, channels, begin, end,
-        [&](int64_t at, int j, Vec(&sums)[1]) {
+        [&](int64_t at, int j, Vec(&sums)[2]) {
           const Vec d = run.io.load(x + at) - center[j];
-          sums[0] = fma(d, d, sums[0]);
+          sums[0] = sums[0] + d;
+          sums[1] = fma(d, d, sums[1]);
         },
-        [&](int j, const Vec(&sums)[1]) {
-          run.io.store(squares + run.first + j * kLanes, sums[0]);
+        [&](int j, const Vec(&sums)[2]) {
+          const Vec shift = sums[0] * inv_count;
+          run.io.store(mean + run.first + j * kLanes, center[j] + shift);
+          run.io.store(squares + run.first + j * kLanes, max(zero(), sums[1] - sums[0] * shift));
         });
   });
 }
