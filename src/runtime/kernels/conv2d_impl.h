@@ -109,7 +109,7 @@ struct ConvPhase {
 
 struct ConvEpilogue {
   const float* bias = nullptr;
-  Clamp clamp;
+  Clamp clamp{};
 };
 
 /// One panel of one group of one phase, for outputs rows [row, end) of one image.

@@ -17,7 +17,7 @@ struct DepthwiseTile {
   const float* w = nullptr;
   int64_t w_tap_h = 0, w_tap_w = 0;
   const float* bias = nullptr;
-  Clamp clamp;
+  Clamp clamp{};
   float* y = nullptr;
   int64_t y_pixel = 0;
   int64_t lanes = kLanes;  // that exist, if the tile is one vector wide

@@ -34,7 +34,7 @@ struct Tile {
   int64_t last = kLanes;        // lanes of the last vector of columns that exist in C and bias
   const float* bias = nullptr;  // added to every row
   bool accumulate = false;      // adds what C holds
-  Clamp clamp;
+  Clamp clamp{};
 };
 
 inline constexpr int kMaxVectors = kRegisters == 32 ? 4 : 2;
