@@ -66,6 +66,25 @@ function(ew_module name)
   endif()
 endfunction()
 
+# ew_plugin(NAME SOURCES a.cpp LIBRARIES x INCLUDES dir FOR module)
+# libedgewise_NAME.so in EW_PLUGIN_DIRECTORY: an adapter of a heavy library, which the module loads on
+# first use (base/plugin.h). Sources lie in the module's plugin/ folder.
+function(ew_plugin name)
+  cmake_parse_arguments(ARG "" "FOR" "SOURCES;LIBRARIES;INCLUDES" ${ARGN})
+  add_library(edgewise_plugin_${name} MODULE ${ARG_SOURCES})
+  set_target_properties(edgewise_plugin_${name} PROPERTIES
+    OUTPUT_NAME edgewise_${name}
+    LIBRARY_OUTPUT_DIRECTORY ${EW_PLUGIN_DIRECTORY}
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+  target_link_options(edgewise_plugin_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
+  target_include_directories(edgewise_plugin_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_include_directories(edgewise_plugin_${name} SYSTEM PRIVATE ${ARG_INCLUDES})
+  target_link_libraries(edgewise_plugin_${name} PRIVATE ${ARG_LIBRARIES})
+  ew_warnings(edgewise_plugin_${name})
+  add_dependencies(edgewise_${ARG_FOR} edgewise_plugin_${name})
+endfunction()
+
 # ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry.
 function(ew_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})

@@ -19,7 +19,7 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->graph_ = std::move(graph);
   executor->options_ = options;
   EW_TRY_VOID(executor->prepare_steps(options));
-  executor->place_buffers(options.keep);
+  executor->place_buffers();
   executor->link_views();
   return executor;
 }
@@ -51,7 +51,7 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
   return {};
 }
 
-void Executor::place_buffers(const std::vector<ValueId>& keep) {
+void Executor::place_buffers() {
   const size_t n = graph_.values.size();
   storage_.resize(n);
   for (size_t i = 0; i < n; ++i) storage_[i] = static_cast<ValueId>(i);
@@ -80,13 +80,23 @@ void Executor::place_buffers(const std::vector<ValueId>& keep) {
   for (const ValueId id : graph_.losses) touch(id, end);
   for (const ValueId id : graph_.output_masks) touch(id, end);
   for (const ir::Update& update : graph_.updates) touch(update.value, end);
-  for (const ValueId id : keep) touch(id, end);
+  for (const ValueId id : options_.keep) touch(id, end);
+  std::vector<int> sharers(n, 0);
+  for (size_t i = 0; i < n; ++i) ++sharers[static_cast<size_t>(storage_[i])];
+  std::vector<void*> placed(n, nullptr);
+  for (const auto& [id, data] : options_.placed) {
+    const auto i = static_cast<size_t>(id);
+    const bool is_free = graph_.values[i].kind == ValueKind::kComputed && sharers[i] == 1 &&
+                         storage_[i] == id && placed[i] == nullptr;
+    if (is_free) placed[i] = data;
+    touch(id, end);
+  }
 
   std::vector<ir::BufferLifetime> lifetimes;
   std::vector<size_t> owners;
   for (size_t i = 0; i < n; ++i) {
     const ir::Value& value = graph_.values[i];
-    if (storage_[i] != static_cast<ValueId>(i)) continue;
+    if (storage_[i] != static_cast<ValueId>(i) || placed[i] != nullptr) continue;
     const auto bytes =
         value.type.shape.num_elements() * static_cast<int64_t>(dtype_size(value.type.dtype));
     if (value.kind == ValueKind::kInput) {
@@ -99,7 +109,7 @@ void Executor::place_buffers(const std::vector<ValueId>& keep) {
   }
   plan_ = ir::plan_memory(lifetimes);
   arena_ = std::make_unique<ir::Buffer>(static_cast<size_t>(plan_.arena_bytes));
-  data_.assign(n, nullptr);
+  data_ = std::move(placed);
   for (size_t i = 0; i < owners.size(); ++i) {
     data_[owners[i]] = static_cast<uint8_t*>(arena_->data()) + plan_.offsets[i];
   }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -19,6 +20,9 @@ struct ExecutorOptions {
   ThreadPool* pool = nullptr;       ///< null: one thread; must outlive the executor
   /// Values that must keep their contents after the run, besides the graph's outputs.
   std::vector<ir::ValueId> keep = {};
+  /// Computed values that must lie in the caller's memory (parameter gradients, side by side). One
+  /// that shares storage with another value is left where it is: compare view() to find out.
+  std::vector<std::pair<ir::ValueId, void*>> placed = {};
 };
 
 /// A graph ready to run. Not thread-safe: one run at a time.
@@ -57,7 +61,7 @@ class Executor {
 
   Executor() = default;
   Status prepare_steps(const ExecutorOptions& options);
-  void place_buffers(const std::vector<ir::ValueId>& keep);
+  void place_buffers();
   void link_views();
 
   ir::Graph graph_;
