@@ -19,7 +19,7 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   const Shape shape(attrs.ints("shape"));
   EW_TRY_VOID(check_shape(shape));
   const TensorType whole{in[0]->dtype, shape, nullptr};
-  const TensorType* whole_input[] = {&whole};
+  const std::vector<const TensorType*> whole_input{&whole};
   EW_TRY(const std::vector<TensorType> part, kSlice.infer(whole_input, attrs));
   if (part[0].shape != in[0]->shape) {
     return invalid_argument("expected a slice of shape ", part[0].shape, ", found ", in[0]->shape);
