@@ -1,0 +1,26 @@
+#include "oracle_case.h"
+
+namespace ew::oracle {
+namespace {
+
+struct Kind {
+  const char* name;
+  RunCase run;
+};
+
+constexpr Kind kKinds[] = {
+    {"forward", run_forward},
+    {"h5_variants", run_h5_variants},
+    {"weights_only", run_weights_only},
+};
+
+}  // namespace
+
+RunCase find_kind(std::string_view kind) {
+  for (const Kind& row : kKinds) {
+    if (kind == row.name) return row.run;
+  }
+  return nullptr;
+}
+
+}  // namespace ew::oracle
