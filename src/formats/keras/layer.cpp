@@ -11,7 +11,7 @@ namespace ew::ops {
 #include "ops/ops.def"
 #undef EW_OP
 #define EW_LOWERING(name) extern const formats::OpIo name##_io;
-#include "ops/lowerings.def"
+#include "ops/lowering.def"
 #undef EW_LOWERING
 extern const formats::OpIo unary_io;
 extern const formats::OpIo binary_io;
@@ -28,7 +28,7 @@ const OpIo* const kIo[] = {
 #include "ops/ops.def"
 #undef EW_OP
 #define EW_LOWERING(name) &ops::name##_io,
-#include "ops/lowerings.def"
+#include "ops/lowering.def"
 #undef EW_LOWERING
     &ops::unary_io, &ops::binary_io};
 

@@ -86,9 +86,12 @@ ValueId glu(Builder& b, ValueId x, ir::KerasGeneration) {
 }
 
 const formats::KerasLayer kLayers[] = {
-    {"Activation", keeps_mask<activation>}, {"ELU", keeps_mask<elu>},
-    {"LeakyReLU", keeps_mask<leaky_relu>},  {"PReLU", keeps_mask<prelu>},
-    {"ReLU", keeps_mask<relu>},             {"ThresholdedReLU", keeps_mask<thresholded_relu>},
+    {"Activation", keeps_mask<activation>},
+    {"ELU", keeps_mask<elu>},
+    {"LeakyReLU", keeps_mask<leaky_relu>},
+    {"PReLU", keeps_mask<prelu>},
+    {"ReLU", keeps_mask<relu>},
+    {"ThresholdedReLU", keeps_mask<thresholded_relu>},
 };
 const formats::KerasActivation kActivations[] = {{"glu", glu}};
 

@@ -7,8 +7,8 @@
 namespace ew::ops {
 namespace {
 
-using formats::keeps_mask;
 using formats::drops_mask;
+using formats::keeps_mask;
 using formats::LayerContext;
 using formats::WeightOptions;
 
@@ -151,15 +151,16 @@ Result<ValueId> rms_normalization(LayerContext& c) {
   EW_TRY(const double epsilon, c.config.get_double("epsilon", 1e-6));
   const DType dtype = wide_dtype(c.b, input);
   const ValueId x = as_dtype(c.b, input, dtype);
-  const ValueId squares = c.b.add(kReduceMean, {c.b.add(kSquare, {x})},
-                                  {{"axes", axes}, {"keepdims", true}});
+  const ValueId squares =
+      c.b.add(kReduceMean, {c.b.add(kSquare, {x})}, {{"axes", axes}, {"keepdims", true}});
   const ValueId safe = c.b.add(kAdd, {squares, c.b.scalar(epsilon, dtype)});
   const ValueId normal = c.b.add(kMul, {x, c.b.add(kRsqrt, {safe})});
   const ValueId scale = axis_weight(c, "scale", shapes, dtype, {.initial_value = 1});
   return as_dtype(c.b, c.b.add(kMul, {normal, scale}), c.b.type(input).dtype);
 }
 
-// x / |x| with the square of the length at least 1e-12 (tf-keras), or 1 / |x| at most 1e12 (Keras 3).
+// x / |x| with the square of the length at least 1e-12 (tf-keras), or 1 / |x| at most 1e12 (Keras
+// 3).
 Result<ValueId> unit_normalization(LayerContext& c) {
   EW_TRY(const ValueId x, formats::sole_input(c));
   EW_TRY(const std::vector<int64_t> axes, sorted_axes(c, c.b.shape(x).rank()));

@@ -39,8 +39,7 @@ Result<Borders> borders_of(const Config& value, const char* key, size_t rank) {
                                [](int64_t v) { return v >= 0 && v <= kMaxElements; });
   }
   if (!fits) {
-    return invalid_data(key, ": expected pairs of integers of 0 or more for ", rank,
-                        " dimensions");
+    return invalid_data(key, ": expected pairs of integers of 0 or more for ", rank, " dimensions");
   }
   return borders;
 }
@@ -89,8 +88,8 @@ Result<ValueId> cropping(LayerContext& c) {
 }
 
 const formats::KerasLayer kLayers[] = {
-    {"Cropping1D", drops_mask<cropping<1>>},         {"Cropping2D", drops_mask<cropping<2>>},
-    {"Cropping3D", drops_mask<cropping<3>>},         {"ZeroPadding1D", drops_mask<zero_padding<1>>},
+    {"Cropping1D", drops_mask<cropping<1>>},        {"Cropping2D", drops_mask<cropping<2>>},
+    {"Cropping3D", drops_mask<cropping<3>>},        {"ZeroPadding1D", drops_mask<zero_padding<1>>},
     {"ZeroPadding2D", drops_mask<zero_padding<2>>}, {"ZeroPadding3D", drops_mask<zero_padding<3>>},
 };
 

@@ -1,5 +1,5 @@
-// Keras preprocessing layers over numbers: Rescaling, Normalization, and those that change images at
-// random while training. The latter pass images on unchanged here, in training too: augmentation
+// Keras preprocessing layers over numbers: Rescaling, Normalization, and those that change images
+// at random while training. The latter pass images on unchanged here, in training too: augmentation
 // belongs to the data pipeline (train/augment).
 #include <algorithm>
 #include <numeric>
@@ -90,16 +90,14 @@ Result<Statistics> statistics_of(LayerContext& c, const Shape& own, const Shape&
     return s;
   }
   const auto weight = [&](const char* name, float initial) {
-    const ValueId w =
-        c.weight(name, own, {.is_trainable = false, .initial_value = initial});
+    const ValueId w = c.weight(name, own, {.is_trainable = false, .initial_value = initial});
     return c.b.add(kReshape, {w}, {{"shape", wide.dims()}});
   };
   s.mean = weight("mean", 0);
   s.variance = weight("variance", 1);
   // The number of samples seen, which nothing here reads but files hold.
   const DType floating = c.variable_dtype;
-  c.variable_dtype =
-      c.generation == ir::KerasGeneration::kKeras2 ? DType::kI64 : DType::kI32;
+  c.variable_dtype = c.generation == ir::KerasGeneration::kKeras2 ? DType::kI64 : DType::kI32;
   c.raw_weight("count", {}, {.is_trainable = false});
   c.variable_dtype = floating;
   return s;

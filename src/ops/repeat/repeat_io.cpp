@@ -22,7 +22,8 @@ Result<ValueId> up_sampling(LayerContext& c) {
   EW_TRY(const bool channels_first, formats::is_channels_first(c.config));
   EW_TRY(const std::vector<int64_t> size,
          c.config.get_ints("size", std::vector<int64_t>(kRank, 2), kRank));
-  EW_TRY(const std::string interpolation, formats::lower_text(c.config, "interpolation", "nearest"));
+  EW_TRY(const std::string interpolation,
+         formats::lower_text(c.config, "interpolation", "nearest"));
   const Shape shape = c.b.shape(x);
   if (shape.rank() != kRank + 2 || size.size() != kRank) {
     return invalid_data("expected an input of rank ", kRank + 2, " and ", kRank, " sizes, found ",

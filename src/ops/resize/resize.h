@@ -18,11 +18,13 @@ struct ResizeTaps {
 /// nearest pixel lies may hang on the rounding.
 ResizeTaps resize_taps(const std::string& method, int64_t in, int64_t out);
 
-/// Error kInvalidArgument unless the lengths are at least 1, the method known and the image [N,H,W,C].
+/// Error kInvalidArgument unless the lengths are at least 1, the method known and the image
+/// [N,H,W,C].
 Status check_resize(const Shape& image, const std::vector<int64_t>& lengths,
                     const std::string& method);
 
-/// Calls f(flat input pixel, flat output pixel, weight) for one image [in_h, in_w] to [out_h, out_w].
+/// Calls f(flat input pixel, flat output pixel, weight) for one image [in_h, in_w] to [out_h,
+/// out_w].
 template <typename F>
 void for_each_resize_tap(const ResizeTaps& rows, const ResizeTaps& columns, int64_t in_width, F f) {
   const auto out_width = static_cast<int64_t>(columns.of.size());
@@ -30,8 +32,8 @@ void for_each_resize_tap(const ResizeTaps& rows, const ResizeTaps& columns, int6
     for (size_t x = 0; x < columns.of.size(); ++x) {
       for (const auto& [from_y, weight_y] : rows.of[y]) {
         for (const auto& [from_x, weight_x] : columns.of[x]) {
-          f(from_y * in_width + from_x, static_cast<int64_t>(y) * out_width + static_cast<int64_t>(x),
-            weight_y * weight_x);
+          f(from_y * in_width + from_x,
+            static_cast<int64_t>(y) * out_width + static_cast<int64_t>(x), weight_y * weight_x);
         }
       }
     }

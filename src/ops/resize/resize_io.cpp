@@ -28,8 +28,8 @@ Result<Images> open_images(LayerContext& c) {
   }
   images.dtype = c.b.type(images.value).dtype;
   if (!is_floating(images.dtype)) {
-    images.value = c.b.add(kCast, {images.value},
-                           {{"to", std::string(dtype_name(c.compute_dtype))}});
+    images.value =
+        c.b.add(kCast, {images.value}, {{"to", std::string(dtype_name(c.compute_dtype))}});
   }
   if (images.is_channels_first) images.value = formats::to_channels_last(c.b, images.value);
   images.height = c.b.shape(images.value)[1];
