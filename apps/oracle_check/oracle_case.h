@@ -38,6 +38,10 @@ std::vector<Outcome> run_losses(const OracleCase& c);
 std::vector<Outcome> run_metrics(const OracleCase& c);
 std::vector<Outcome> run_schedules(const OracleCase& c);
 
+/// The loss that the fixtures' generator calls `word` ("cce_smooth"), or null. Keras' own config of
+/// a loss leaves arguments out (Huber's delta), so that the word is needed.
+Config named_loss(std::string_view word);
+
 Result<ir::Tensor> read_tensor(const std::string& path);
 /// The arrays that a list of file names in case.json names.
 Result<std::vector<ir::Tensor>> read_tensors(const OracleCase& c, const Config& names);

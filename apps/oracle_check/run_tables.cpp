@@ -69,8 +69,11 @@ Status compare_lists(const std::string& what, std::span<const float> found, cons
   return {};
 }
 
-Status check_loss(const Config& row, double relative, double absolute) {
-  EW_TRY(const std::unique_ptr<train::Loss> loss, train::Loss::create(object(row)));
+Status check_loss(const std::string& name_of_row, const Config& row, double relative,
+                  double absolute) {
+  const Config named = named_loss(name_of_row);
+  EW_TRY(const std::unique_ptr<train::Loss> loss,
+         train::Loss::create(named.is_null() ? object(row) : named));
   const Tensor prediction = to_tensor(row["y_pred"], false);
   const Tensor target = to_tensor(row["y_true"], loss->is_sparse());
   const Tensor weights = to_tensor(row["sample_weight"], false);
@@ -97,6 +100,9 @@ Status check_loss(const Config& row, double relative, double absolute) {
   }
   return {};
 }
+
+/// Results are float32: no tolerance can be finer than the spacing of two of them.
+constexpr double kFloatSpacing = 1.2e-7;
 
 struct MetricData {
   Tensor target;
@@ -141,8 +147,8 @@ Status check_metric(const Config& row, const std::string& folder, int64_t batch,
       EW_TRY_VOID(metric->update(
           prediction, target, is_weighted ? ir::ConstTensorView(weights) : ir::ConstTensorView()));
       const Config& expected = row[key].as_list().at(update);
-      EW_TRY_VOID(
-          compare_lists(str(key, " update ", update), metric->result(), expected, 0, tolerance));
+      EW_TRY_VOID(compare_lists(str(key, " update ", update), metric->result(), expected,
+                                kFloatSpacing, tolerance));
     }
   }
   return {};
@@ -152,7 +158,7 @@ template <typename Check>
 std::vector<Outcome> for_each_row(const OracleCase& c, Check check) {
   std::vector<Outcome> outcomes;
   for (const auto& [name, row] : c.config["cases"].as_map()) {
-    outcomes.push_back(outcome_of(name, check(row)));
+    outcomes.push_back(outcome_of(name, check(name, row)));
   }
   return outcomes;
 }
@@ -160,21 +166,21 @@ std::vector<Outcome> for_each_row(const OracleCase& c, Check check) {
 }  // namespace
 
 std::vector<Outcome> run_schedules(const OracleCase& c) {
-  return for_each_row(c, [&](const Config& row) {
+  return for_each_row(c, [&](const std::string&, const Config& row) {
     return check_schedule(row, c.config["tolerance_rel"].as_double());
   });
 }
 
 std::vector<Outcome> run_losses(const OracleCase& c) {
-  return for_each_row(c, [&](const Config& row) {
-    return check_loss(row, c.config["tolerance_rel"].as_double(),
+  return for_each_row(c, [&](const std::string& name, const Config& row) {
+    return check_loss(name, row, c.config["tolerance_rel"].as_double(),
                       c.config["tolerance_abs"].as_double());
   });
 }
 
 std::vector<Outcome> run_metrics(const OracleCase& c) {
   const std::string folder = c.folder + "/" + c.config["data"].as_string();
-  return for_each_row(c, [&](const Config& row) {
+  return for_each_row(c, [&](const std::string&, const Config& row) {
     return check_metric(row, folder, c.config["update_batch"].as_int(40),
                         c.config["tolerance_abs"].as_double());
   });

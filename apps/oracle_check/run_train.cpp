@@ -10,46 +10,6 @@ namespace {
 
 using ir::Tensor;
 
-/// What Keras calls the losses of the cases, as an object with its arguments.
-Result<Config> loss_of(const std::string& word) {
-  const auto make = [](const char* name, Config::Map config) {
-    return Config(Config::Map{{"class_name", name}, {"config", Config(std::move(config))}});
-  };
-  const std::vector<std::pair<std::string, Config>> losses = {
-      {"cce", make("CategoricalCrossentropy", {})},
-      {"cce_logits", make("CategoricalCrossentropy", {{"from_logits", true}})},
-      {"cce_smooth", make("CategoricalCrossentropy", {{"label_smoothing", 0.1}})},
-      {"cce_logits_smooth",
-       make("CategoricalCrossentropy", {{"from_logits", true}, {"label_smoothing", 0.2}})},
-      {"scce", make("SparseCategoricalCrossentropy", {})},
-      {"scce_logits", make("SparseCategoricalCrossentropy", {{"from_logits", true}})},
-      {"scce_ignore",
-       make("SparseCategoricalCrossentropy", {{"from_logits", true}, {"ignore_class", 2}})},
-      {"bce", make("BinaryCrossentropy", {})},
-      {"bce_logits", make("BinaryCrossentropy", {{"from_logits", true}})},
-      {"bce_smooth", make("BinaryCrossentropy", {{"label_smoothing", 0.1}})},
-      {"bfocal",
-       make("BinaryFocalCrossentropy", {{"gamma", 2.0}, {"apply_class_balancing", true}})},
-      {"cfocal", make("CategoricalFocalCrossentropy", {})},
-      {"mse", make("MeanSquaredError", {})},
-      {"mae", make("MeanAbsoluteError", {})},
-      {"huber", make("Huber", {{"delta", 0.7}})},
-      {"logcosh", make("LogCosh", {})},
-      {"mape", make("MeanAbsolutePercentageError", {})},
-      {"msle", make("MeanSquaredLogarithmicError", {})},
-      {"poisson", make("Poisson", {})},
-      {"kld", make("KLDivergence", {})},
-      {"cosine", make("CosineSimilarity", {})},
-      {"hinge", make("Hinge", {})},
-      {"sqhinge", make("SquaredHinge", {})},
-      {"chinge", make("CategoricalHinge", {})}};
-  for (const auto& [name, config] : losses) {
-    if (name == word) return config;
-  }
-  // A case may also carry the loss as Keras names it.
-  return Config(word);
-}
-
 Tensor rows(const Tensor& tensor, int64_t begin, int64_t count) {
   return runtime::rows_of(tensor, begin, count);
 }
@@ -98,7 +58,9 @@ Status run_base(const OracleCase& c, const std::string& file, const Expected& ex
   ir::CompiledState state;
   state.optimizer = Config::Map{{"class_name", c.config["optimizer_class"]},
                                 {"config", c.config["optimizer_config"]}};
-  EW_TRY(state.loss, loss_of(c.config["loss"].as_string()));
+  const std::string& loss = c.config["loss"].as_string();
+  state.loss = named_loss(loss);
+  if (state.loss.is_null()) state.loss = loss;  // as Keras names it
   model.compiled = std::move(state);
   EW_TRY(std::unique_ptr<train::Trainer> trainer, train::Trainer::create(model, {}));
   const int64_t batch = c.config["batch"].as_int();
