@@ -6,6 +6,7 @@
 #include "runtime/kernels/conv2d.h"
 #include "runtime/kernels/gemm_impl.h"
 #include "runtime/kernels/padding.h"
+#include "runtime/kernels/shared_tile.h"
 
 namespace ew::kernels::EW_TARGET {
 
@@ -130,7 +131,12 @@ inline void conv_panel(const ConvPass& p, const ConvPhase& phase, int64_t group,
   t.a_outer = phase.y.offset_step * source_row;
   t.a_row = phase.x.in_step * source_c;
   t.ldc = phase.x.output_step * target_c;
-  if (phase.x.offset_step == 1 && p.groups == 1) {
+  const bool adjacent = phase.x.offset_step == 1 && p.groups == 1;
+  const bool shared =
+      adjacent && vectors == 1 && phase.x.in_step == 1 && has_shared_tile(phase.x.count);
+  if (shared) {
+    t.length = p.depth;
+  } else if (adjacent) {
     t.length = phase.x.count * p.depth;
   } else {
     t.inner = phase.x.count;
@@ -156,7 +162,11 @@ inline void conv_panel(const ConvPass& p, const ConvPhase& phase, int64_t group,
             ((phase.y.first_output + i * phase.y.output_step) * p.target_w + phase.x.first_output) *
                 target_c +
             group * p.columns + column;
-      run_rows<false>(t, vectors, phase.x.outputs);
+      if (shared) {
+        run_shared_rows(t, phase.x.count, phase.x.outputs);
+      } else {
+        run_rows<false>(t, vectors, phase.x.outputs);
+      }
     }
   }
 }

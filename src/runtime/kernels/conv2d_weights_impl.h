@@ -73,7 +73,8 @@ inline void add_block(const Conv2dShape& s, const WeightPlan& p, const PixelBloc
   t.length = w.out_w;
   t.a_step = w.stride_w * s.in_c;
   t.a_row = 1;
-  if (t.a_inner == t.length * t.a_step) {
+  const bool shared = merge && w.kernel_w == 3 && w.stride_w == 1 && w.out_w >= 2;
+  if (!shared && t.a_inner == t.length * t.a_step) {
     t.length *= t.inner;
     t.inner = 1;
     if (t.a_outer == t.length * t.a_step) {
@@ -95,7 +96,11 @@ inline void add_block(const Conv2dShape& s, const WeightPlan& p, const PixelBloc
           t.b = block.dy + g * block.dy_group + column;
           t.c = dw + (ky * w.kernel_w + run) * depth * s.out_c + g * p.columns + column;
           t.last = panels.last(panel);
-          run_rows<true>(t, panels.width(panel), rows);
+          if (shared && panels.width(panel) == 1) {
+            run_shared_weight_rows(t, depth * s.out_c, depth);
+          } else {
+            run_rows<true>(t, panels.width(panel), rows);
+          }
         }
       }
     }
