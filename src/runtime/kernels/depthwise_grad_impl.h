@@ -224,12 +224,15 @@ inline void depthwise_grad_weights(const DepthwiseShape& s, const float* x, cons
   const auto part_of = [&](int64_t chunk) {
     return static_cast<float*>(workspace) + chunk * chunk_size;
   };
-  parallel_for(pool, chunks, [&](int64_t chunk) {
+  parallel_for(pool, chunks, [&](int64_t task) {
+    const int64_t chunk = chunks - 1 - task;
     float* part = part_of(chunk);
     float* bias_part = part + array_size(taps * c);
     float* repeated = part + depthwise_partial(s);
     std::memset(part, 0, bytes_of(depthwise_partial(s)));
-    for (int64_t n = s.batch * chunk / chunks; n < s.batch * (chunk + 1) / chunks; ++n) {
+    // Backwards: the gradient of the input, which usually follows, then finds the first images
+    // cached.
+    for (int64_t n = s.batch * (chunk + 1) / chunks - 1; n >= s.batch * chunk / chunks; --n) {
       const float* source = x + n * v.in_h * v.in_w * s.channels;
       if (s.multiplier > 1) {
         repeat_channels(source, v.in_h * v.in_w, s.channels, s.multiplier, repeated);
