@@ -1,0 +1,14 @@
+#pragma once
+// Passes that every user of the graph shares.
+
+#include <span>
+
+#include "ir/graph.h"
+
+namespace ew::ir {
+
+/// Removes the nodes from index `begin` on that nothing needs: not the graph's outputs, losses,
+/// masks or updates, nor `keep`. Value ids stay valid.
+void remove_dead_nodes(Graph& graph, std::span<const ValueId> keep = {}, size_t begin = 0);
+
+}  // namespace ew::ir

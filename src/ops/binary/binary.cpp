@@ -1,0 +1,105 @@
+// The operators of binary.def.
+#include "ops/ops.h"
+
+namespace ew::ops {
+namespace math {
+
+template <typename T>
+T divide(T x, T y) {
+  if constexpr (std::is_integral_v<T>)
+    return y == 0 ? T(0) : static_cast<T>(x / y);
+  else
+    return x / y;
+}
+
+}  // namespace math
+
+namespace {
+
+template <typename F>
+void dispatch_number(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::kF64:
+      return f.template operator()<double>();
+    case DType::kI32:
+      return f.template operator()<int32_t>();
+    case DType::kI64:
+      return f.template operator()<int64_t>();
+    case DType::kBool:
+      return f.template operator()<bool>();
+    case DType::kI8:
+      return f.template operator()<int8_t>();
+    case DType::kU8:
+      return f.template operator()<uint8_t>();
+    default:
+      return f.template operator()<float>();
+  }
+}
+
+template <typename T, typename R, typename F>
+void for_each_pair(ConstViews in, Views out, F f) {
+  const T* px = in[0].as<T>();
+  const T* py = in[1].as<T>();
+  R* pz = out[0].as<R>();
+  const int64_t n = out[0].size();
+  const BroadcastIndex ix(in[0].shape(), out[0].shape());
+  const BroadcastIndex iy(in[1].shape(), out[0].shape());
+  if (ix.is_identity() && iy.is_identity()) {
+    for (int64_t i = 0; i < n; ++i) pz[i] = f(px[i], py[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) pz[i] = f(px[ix(i)], py[iy(i)]);
+  }
+}
+
+Result<std::vector<TensorType>> infer_binary(InputTypes in, const Attrs&) {
+  if (in[0]->dtype != in[1]->dtype) {
+    return invalid_argument("inputs have different dtypes: ", in[0]->dtype, " and ", in[1]->dtype);
+  }
+  EW_TRY(Shape shape, broadcast(in[0]->shape, in[1]->shape));
+  return std::vector<TensorType>{{in[0]->dtype, std::move(shape), nullptr}};
+}
+
+Result<std::vector<TensorType>> infer_compare(InputTypes in, const Attrs& attrs) {
+  EW_TRY(std::vector<TensorType> types, infer_binary(in, attrs));
+  types[0].dtype = DType::kBool;
+  return types;
+}
+
+#define EW_BINARY(id, Id, f)                                                      \
+  void id##_reference(ConstViews in, Views out, const Attrs&) {                   \
+    dispatch_number(in[0].dtype(), [&]<typename T>() {                            \
+      if constexpr (!std::is_same_v<T, bool>) {                                   \
+        for_each_pair<T, T>(in, out, [](T x, T y) { return static_cast<T>(f); }); \
+      }                                                                           \
+    });                                                                           \
+  }
+#define EW_COMPARE(id, Id, f)                                                         \
+  void id##_reference(ConstViews in, Views out, const Attrs&) {                       \
+    dispatch_number(in[0].dtype(), [&]<typename T>() {                                \
+      for_each_pair<T, bool>(in, out, [](T x, T y) { return static_cast<bool>(f); }); \
+    });                                                                               \
+  }
+#include "ops/binary/binary.def"
+#undef EW_BINARY
+#undef EW_COMPARE
+
+}  // namespace
+
+#define EW_BINARY(id, Id, ...)                   \
+  const OpDef k##Id{.name = #id,                 \
+                    .min_inputs = 2,             \
+                    .max_inputs = 2,             \
+                    .infer = infer_binary,       \
+                    .reference = id##_reference, \
+                    .quant = QuantRule::calibrated()};
+#define EW_COMPARE(id, Id, ...)             \
+  const OpDef k##Id{.name = #id,            \
+                    .min_inputs = 2,        \
+                    .max_inputs = 2,        \
+                    .infer = infer_compare, \
+                    .reference = id##_reference};
+#include "ops/binary/binary.def"
+#undef EW_BINARY
+#undef EW_COMPARE
+
+}  // namespace ew::ops

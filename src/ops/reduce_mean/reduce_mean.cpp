@@ -1,0 +1,37 @@
+/// reduce_mean: the arithmetic mean over some dimensions, accumulated in double.
+///
+///   inputs   x: floating
+///   attrs    axes: dimensions to reduce, empty for all; keepdims: keep them as 1
+///   errors   kInvalidArgument if an axis is out of range
+#include <algorithm>
+#include <limits>
+
+#include "ops/reduce.h"
+
+namespace ew::ops {
+namespace {
+
+void reference(ConstViews in, Views out, const Attrs& attrs) {
+  const Shape kept = keepdims_shape(in[0].shape(), attrs);
+  const BroadcastIndex index(kept, in[0].shape());
+  dispatch_real(in[0].dtype(), [&]<typename T>() {
+    const T* x = in[0].as<T>();
+    T* y = out[0].as<T>();
+    const int64_t n = in[0].size();
+    const int64_t m = out[0].size();
+    std::vector<double> total(static_cast<size_t>(m), 0.0);
+    for (int64_t i = 0; i < n; ++i) {
+      double& t = total[static_cast<size_t>(index(i))];
+      t = t + static_cast<double>(x[i]);
+    }
+    [[maybe_unused]] const double count = m > 0 ? static_cast<double>(n / m) : 1;
+    for (int64_t i = 0; i < m; ++i) y[i] = static_cast<T>(total[static_cast<size_t>(i)] / count);
+  });
+}
+
+}  // namespace
+
+const OpDef kReduceMean{
+    .name = "reduce_mean", .attrs = kReduceAttrs, .infer = infer_reduce, .reference = reference};
+
+}  // namespace ew::ops

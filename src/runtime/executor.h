@@ -1,0 +1,82 @@
+#pragma once
+// Runs a graph with static shapes on the CPU: every buffer is placed before the first run.
+
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "ir/graph.h"
+#include "ir/memory_plan.h"
+#include "runtime/kernel.h"
+
+namespace ew::runtime {
+
+struct ExecutorOptions {
+  bool reference_only = false;      ///< run every operator's reference
+  bool constant_parameters = true;  ///< parameters never change, so kernels may pack them
+  ThreadPool* pool = nullptr;       ///< null: one thread; must outlive the executor
+  /// Values that must keep their contents after the run, besides the graph's outputs.
+  std::vector<ir::ValueId> keep = {};
+  /// Computed values that must lie in the caller's memory (parameter gradients, side by side). One
+  /// that shares storage with another value is left where it is: compare view() to find out.
+  std::vector<std::pair<ir::ValueId, void*>> placed = {};
+};
+
+/// A graph ready to run. Not thread-safe: one run at a time.
+class Executor {
+ public:
+  /// `graph` must have static shapes (specialize() first); it is copied. Errors: kInvalidArgument
+  /// for open shapes; kUnsupported for an operator that neither kernel nor reference can run.
+  static Result<std::unique_ptr<Executor>> create(ir::Graph graph, ExecutorOptions options);
+
+  /// Makes `value` (an input, parameter or constant) live in caller's memory from now on.
+  void bind(ir::ValueId value, const void* data);
+  /// Copies a tensor into an input of the same type. Error kInvalidArgument names expected and
+  /// found.
+  Status set_input(size_t index, const ir::Tensor& tensor);
+
+  /// Runs all nodes.
+  void run() { run(0, graph_.nodes.size()); }
+  /// Runs nodes [begin, end); the caller has run those before.
+  void run(size_t begin, size_t end);
+
+  /// Where a value's contents lie after (or, for inputs, before) a run.
+  ir::ConstTensorView view(ir::ValueId value) const;
+  ir::TensorView mutable_view(ir::ValueId value);
+  ir::Tensor output(size_t index) const;
+
+  const ir::Graph& graph() const { return graph_; }
+  const ir::MemoryPlan& memory_plan() const { return plan_; }
+
+ private:
+  struct Step {
+    const ir::Node* node;
+    std::unique_ptr<Kernel> kernel;  // null: the reference
+    std::vector<ir::ConstTensorView> in;
+    std::vector<ir::TensorView> out;
+  };
+
+  Executor() = default;
+  Status prepare_steps(const ExecutorOptions& options);
+  void place_buffers();
+  void link_views();
+
+  ir::Graph graph_;
+  ExecutorOptions options_;
+  ir::MemoryPlan plan_;
+  std::unique_ptr<ir::Buffer> arena_;
+  std::unique_ptr<ir::Buffer> workspace_;
+  std::vector<void*> data_;           // per value
+  std::vector<ir::ValueId> storage_;  // per value: the value whose memory it uses (views, in place)
+  std::vector<Step> steps_;
+};
+
+/// One call: specialises the graph to the inputs, runs it, returns the outputs.
+Result<std::vector<ir::Tensor>> run_graph(const ir::Graph& graph,
+                                          std::span<const ir::Tensor> inputs,
+                                          ExecutorOptions options = {});
+
+}  // namespace ew::runtime

@@ -1,0 +1,55 @@
+#pragma once
+// The CPU facet of an operator: prepare once, run many times.
+
+#include <memory>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "ops/ops.h"
+
+namespace ew::runtime {
+
+/// What a facet may look at while it prepares a node. Types are static.
+struct KernelContext {
+  const ir::Node& node;
+  ir::InputTypes in;  ///< null where an optional input is absent
+  std::span<const ir::TensorType> out;
+  /// Per input: its tensor if it never changes between runs (weights at inference), else null. A
+  /// kernel may pack such an input once.
+  std::span<const ir::Tensor* const> constants;
+};
+
+/// A prepared node. run() never allocates, locks or fails.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  /// `workspace` has workspace_bytes() bytes, aligned to 64; `pool` may be null (one thread).
+  virtual void run(ir::ConstViews in, ir::Views out, void* workspace, ThreadPool* pool) const = 0;
+  virtual size_t workspace_bytes() const { return 0; }
+};
+
+/// Returns null for cases that the reference handles instead.
+using PrepareFn = std::unique_ptr<Kernel> (*)(const KernelContext& context);
+
+/// The CPU facet of an operator, or null.
+PrepareFn find_cpu(const ir::OpDef& op);
+
+/// A kernel from a callable f(in, out, workspace, pool).
+template <typename F>
+std::unique_ptr<Kernel> make_kernel(F f, size_t workspace_bytes = 0) {
+  class Callable final : public Kernel {
+   public:
+    Callable(F callable, size_t bytes) : f_(std::move(callable)), bytes_(bytes) {}
+    void run(ir::ConstViews in, ir::Views out, void* workspace, ThreadPool* pool) const override {
+      f_(in, out, workspace, pool);
+    }
+    size_t workspace_bytes() const override { return bytes_; }
+
+   private:
+    F f_;
+    size_t bytes_;
+  };
+  return std::make_unique<Callable>(std::move(f), workspace_bytes);
+}
+
+}  // namespace ew::runtime
