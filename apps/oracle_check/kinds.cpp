@@ -12,6 +12,7 @@ constexpr Kind kKinds[] = {
     {"forward", run_forward},
     {"h5_variants", run_h5_variants},
     {"weights_only", run_weights_only},
+    {"optimizer_files", run_optimizer_files},
 };
 
 }  // namespace

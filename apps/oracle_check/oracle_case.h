@@ -31,6 +31,7 @@ RunCase find_kind(std::string_view kind);
 std::vector<Outcome> run_forward(const OracleCase& c);
 std::vector<Outcome> run_h5_variants(const OracleCase& c);
 std::vector<Outcome> run_weights_only(const OracleCase& c);
+std::vector<Outcome> run_optimizer_files(const OracleCase& c);
 
 Result<ir::Tensor> read_tensor(const std::string& path);
 /// The arrays that a list of file names in case.json names.
