@@ -2,10 +2,30 @@
 # Static library edgewise_NAME from src/NAME/**.cpp, plus the facets of operators that belong to it:
 # a file src/ops/OP/OP_<suffix>.cpp goes to the module that owns the suffix (style: an operator is
 # one folder). Files *_test.cpp become the test program NAME_test.
+# A file named like its folder is the operator itself, whatever it ends in
+# (max_pool_grad/max_pool_grad.cpp beside max_pool/max_pool_grad.cpp).
 set(EW_FACET_train grad)
 set(EW_FACET_runtime cpu)
 set(EW_FACET_codegen c rtl)
 set(EW_FACET_formats io)
+
+# Splits operator sources whose names end in one of the regex `suffixes` into facets and the rest.
+function(ew_split_facets suffixes sources facets_out rest_out)
+  set(facets "")
+  set(rest "")
+  foreach(source ${sources})
+    get_filename_component(base ${source} NAME_WE)
+    get_filename_component(folder ${source} DIRECTORY)
+    get_filename_component(folder ${folder} NAME)
+    if(base MATCHES "_(${suffixes})$" AND NOT base STREQUAL folder)
+      list(APPEND facets ${source})
+    else()
+      list(APPEND rest ${source})
+    endif()
+  endforeach()
+  set(${facets_out} ${facets} PARENT_SCOPE)
+  set(${rest_out} ${rest} PARENT_SCOPE)
+endfunction()
 
 function(ew_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES" ${ARGN})
@@ -15,12 +35,13 @@ function(ew_module name)
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "/plugin/")
   if(name STREQUAL "ops")
-    list(FILTER sources EXCLUDE REGEX "_(grad|cpu|c|rtl|io)\\.cpp$")
+    ew_split_facets("grad|cpu|c|rtl|io" "${sources}" facets sources)
     # Tests of operators run every facet, so they link against the modules above: see tests/.
     set(tests "")
   endif()
   foreach(suffix ${EW_FACET_${name}})
-    file(GLOB facets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*/*_${suffix}.cpp)
+    file(GLOB candidates CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*/*_${suffix}.cpp)
+    ew_split_facets(${suffix} "${candidates}" facets rest)
     list(APPEND sources ${facets})
   endforeach()
   # One kernel source is compiled once per CPU target; the suffix names the target.

@@ -1,0 +1,68 @@
+/// depthwise_conv: every channel is convolved by M filters of its own,
+/// y[n, s, c*M + m] = bias + sum over taps t of x[n, in(s, t), c] w[t, c, m].
+///
+///   inputs   x: floating [N, spatial..., C]; w: [kernel..., C, M]; bias: [C*M], optional
+///   outputs  y: [N, spatial..., C*M]
+///   attrs    windows (ops/window.h)
+///   errors   kInvalidArgument for shapes that do not fit together
+#include "ops/window.h"
+
+namespace ew::ops {
+namespace {
+
+const AttrDef kAttrs[] = {EW_WINDOW_ATTRS};
+
+std::span<const int64_t> kernel_of(const Shape& w) {
+  return std::span(w.dims()).first(static_cast<size_t>(w.rank() - 2));
+}
+
+Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
+  EW_TRY_VOID(expect_floating(*in[0]));
+  const Shape& x = in[0]->shape;
+  const Shape& w = in[1]->shape;
+  if (x.rank() < 3 || x.rank() != w.rank() || !w.is_static()) {
+    return invalid_argument("expected x [N, spatial..., C] and a kernel of the same rank, found ",
+                            x, " and ", w);
+  }
+  EW_TRY_VOID(check_shape(w));
+  if (x[-1] != kUnknown && x[-1] != w[-2]) {
+    return invalid_argument("kernel has ", w[-2], " channels, input has ", x[-1]);
+  }
+  const int64_t channels = w[-2] * w[-1];
+  if (in.size() > 2 && in[2] != nullptr && in[2]->shape != Shape{channels}) {
+    return invalid_argument("expected a bias of ", channels, " elements, found shape ",
+                            in[2]->shape);
+  }
+  EW_TRY(const std::vector<WindowDim> dims, window_dims(spatial_of(x), kernel_of(w), attrs));
+  return one_output(in[0]->dtype, shape_around(x[0], out_lengths(dims), channels));
+}
+
+void reference(ConstViews in, Views out, const Attrs& attrs) {
+  const Shape& x = in[0].shape();
+  const Shape& w = in[1].shape();
+  // [kernel..., C, M] lies in memory as [kernel..., 1, C*M], conv's kernel of C groups.
+  conv_forward({.batch = x[0],
+                .groups = w[-2],
+                .in_channels = 1,
+                .out_channels = w[-1],
+                .dims = *window_dims(spatial_of(x), kernel_of(w), attrs)},
+               in[0], in[1], in.size() > 2 ? in[2] : ConstTensorView(), out[0]);
+}
+
+int64_t macs(InputTypes in, std::span<const TensorType> out, const Attrs&) {
+  const Shape& w = in[1]->shape;
+  return out[0].shape.num_elements() * w.product(0, w.rank() - 2);
+}
+
+}  // namespace
+
+const OpDef kDepthwiseConv{.name = "depthwise_conv",
+                           .attrs = kAttrs,
+                           .min_inputs = 2,
+                           .max_inputs = 3,
+                           .infer = infer,
+                           .reference = reference,
+                           .quant = QuantRule::calibrated(),
+                           .macs = macs};
+
+}  // namespace ew::ops
