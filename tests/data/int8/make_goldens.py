@@ -241,7 +241,7 @@ def mean(h, w, c, sx, zx, sy, zy):
 
 def borders():
     m = Model()
-    x = np.concatenate([rng.normal(0, 3, 200), (np.arange(-128, 128) + 0.5) * 0.05, [1e9, -1e9]])
+    x = np.concatenate([rng.normal(0, 3, 200), (np.arange(-128, 128) + 0.5) * 0.05, [100, -100]])
     x = x.astype(np.float32).reshape(1, -1)
     q = quant(0.05, 7)
     i, y = m.tensor("x", x.shape, np.float32, None), m.tensor("y", x.shape, np.int8, q)
@@ -265,9 +265,9 @@ def main():
     conv(7, 7, 6, 0, 3, 1, same, 1, depthwise=True)
     conv(8, 9, 5, 0, 3, 2, same, 3, depthwise=True)
     conv(6, 6, 3, 0, 3, 1, valid, 0, depthwise=True, multiplier=4)
-    dense(40, 64, 10, 0, False)
-    dense(30, 100, 16, 1, False)
-    dense(40, 96, 12, 0, True)
+    dense(200, 64, 32, 0, False)
+    dense(8, 100, 16, 1, False)
+    dense(200, 64, 32, 0, True)
     pairs(B.ADD, O.AddOptions, schema.AddOptionsT(), "add", 0, 0.031, -5, 0.047, 12, 0.062, -3)
     pairs(B.ADD, O.AddOptions, schema.AddOptionsT(), "add", 1, 0.1, -128, 0.0123, 90, 0.09, -128)
     pairs(B.SUB, O.SubOptions, schema.SubOptionsT(), "sub", 0, 0.031, -5, 0.047, 12, 0.062, -3)
