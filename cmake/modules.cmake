@@ -44,16 +44,21 @@ function(ew_module name)
     ew_split_facets(${suffix} "${candidates}" facets rest)
     list(APPEND sources ${facets})
   endforeach()
-  # One kernel source is compiled once per CPU target; the suffix names the target.
+  # One kernel source is compiled once per CPU target; the suffix names the target. Multiplications
+  # and additions fuse only where the source says so: optimiser updates must round as Keras does.
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(FILTER sources EXCLUDE REGEX "_(avx512|avx2)\\.cpp$")
+  endif()
   foreach(source ${sources})
     if(source MATCHES "_avx512\\.cpp$")
+      # -Wno-uninitialized: GCC 12's own intrinsics start from undefined vectors.
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=fast")
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
     elseif(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx2;-mfma;-mf16c;-O3;-fno-math-errno;-ffp-contract=fast")
+        "-mavx2;-mfma;-mf16c;-O3;-fno-math-errno;-ffp-contract=off")
     elseif(source MATCHES "_portable\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno;-ffp-contract=off")
     endif()
   endforeach()
   add_library(edgewise_${name} STATIC ${sources})
@@ -64,6 +69,25 @@ function(ew_module name)
   if(EW_BUILD_TESTS AND tests)
     ew_test(${name}_test SOURCES ${tests} LINK edgewise_${name})
   endif()
+endfunction()
+
+# ew_plugin(NAME SOURCES a.cpp LIBRARIES x INCLUDES dir FOR module)
+# libedgewise_NAME.so in EW_PLUGIN_DIRECTORY: an adapter of a heavy library, which the module loads on
+# first use (base/plugin.h). Sources lie in the module's plugin/ folder.
+function(ew_plugin name)
+  cmake_parse_arguments(ARG "" "FOR" "SOURCES;LIBRARIES;INCLUDES" ${ARGN})
+  add_library(edgewise_plugin_${name} MODULE ${ARG_SOURCES})
+  set_target_properties(edgewise_plugin_${name} PROPERTIES
+    OUTPUT_NAME edgewise_${name}
+    LIBRARY_OUTPUT_DIRECTORY ${EW_PLUGIN_DIRECTORY}
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+  target_link_options(edgewise_plugin_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
+  target_include_directories(edgewise_plugin_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_include_directories(edgewise_plugin_${name} SYSTEM PRIVATE ${ARG_INCLUDES})
+  target_link_libraries(edgewise_plugin_${name} PRIVATE ${ARG_LIBRARIES})
+  ew_warnings(edgewise_plugin_${name})
+  add_dependencies(edgewise_${ARG_FOR} edgewise_plugin_${name})
 endfunction()
 
 # ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry.
