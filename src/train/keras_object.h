@@ -32,4 +32,7 @@ Error unknown_name(std::string_view what, std::string_view name,
 /// "CategoricalCrossentropy" -> "categorical_crossentropy", as Keras names objects by default.
 std::string snake_case(std::string_view name);
 
+/// Lower case without underscores: class names and their snake case fold to the same key.
+std::string fold_name(std::string_view name);
+
 }  // namespace ew::train

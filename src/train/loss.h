@@ -19,18 +19,15 @@ struct LossInput {
   /// dtype. [N] stands for [N, 1].
   ir::ConstTensorView target;
   /// f32, optional: [N], or anything that broadcasts from the left to [N, ...].
-  ir::ConstTensorView sample_weight;
+  ir::ConstTensorView sample_weight = {};
   /// Optional, any dtype: as sample_weight; what is 0 does not count. Sums over the batch are then
   /// divided by the number of the others (Keras' mask).
-  ir::ConstTensorView mask;
+  ir::ConstTensorView mask = {};
   /// `prediction` holds the input of the softmax or sigmoid that made it (see fused_activation()).
   bool is_logits = false;
 };
 
 enum class Reduction { kSumOverBatchSize, kSum, kNone, kMeanWithSampleWeight };
-
-/// Values of one element's worth of loss; the children are in loss_*.cpp.
-class LossFunction;
 
 class Loss {
  public:
@@ -40,9 +37,9 @@ class Loss {
   static Result<std::unique_ptr<Loss>> create(const Config& config);
   ~Loss();
 
-  const std::string& name() const { return name_; }
-  Reduction reduction() const { return reduction_; }
-  void set_reduction(Reduction reduction) { reduction_ = reduction; }
+  const std::string& name() const;
+  Reduction reduction() const;
+  void set_reduction(Reduction reduction);
   /// Class numbers instead of one value per prediction.
   bool is_sparse() const;
   /// The loss of probabilities is more accurate from logits, and Keras computes it so when the
@@ -57,9 +54,12 @@ class Loss {
   /// Error kInvalidArgument with the first offender. evaluate() gives NaN for those.
   Status check_labels(const ir::ConstTensorView& target, int64_t classes) const;
 
+  /// The same for sample weights and masks.
+  Status check_weights(const Shape& prediction, const Shape& weights) const;
+
   /// The reduced loss (the sum for kNone). Unless null, `gradient` (as many f32 as the prediction)
   /// is set to its derivative. Sums are kept in double. Not thread-safe: uses scratch memory, which
-  /// grows to the largest batch seen.
+  /// grows to the largest batch seen. NaN, and no gradient, if the shapes do not fit.
   double evaluate(const LossInput& input, float* gradient);
 
   /// One loss per row [N, ...], weighted and masked but not reduced.
@@ -69,15 +69,9 @@ class Loss {
   Config config() const;
 
  private:
-  Loss() = default;
-  double run(const LossInput& input, float* gradient, std::vector<float>* values);
-
-  std::string name_;
-  std::unique_ptr<LossFunction> function_;
-  Reduction reduction_ = Reduction::kSumOverBatchSize;
-  Config config_;
-  std::vector<float> scale_;   // weight of every row after the reduction
-  std::vector<float> target_;  // one row of targets as floats
+  struct Impl;
+  explicit Loss(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace ew::train

@@ -10,6 +10,9 @@ namespace ew::ops {
 #define EW_OP(name, Name, grad, cpu, c, rtl, io) EW_DECLARE_##io(name)
 #include "ops/ops.def"
 #undef EW_OP
+#define EW_LOWERING(name) extern const formats::OpIo name##_io;
+#include "ops/lowering.def"
+#undef EW_LOWERING
 extern const formats::OpIo unary_io;
 extern const formats::OpIo binary_io;
 
@@ -24,6 +27,9 @@ const OpIo* const kIo[] = {
 #define EW_OP(name, Name, grad, cpu, c, rtl, io) EW_ROW_##io(name)
 #include "ops/ops.def"
 #undef EW_OP
+#define EW_LOWERING(name) &ops::name##_io,
+#include "ops/lowering.def"
+#undef EW_LOWERING
     &ops::unary_io, &ops::binary_io};
 
 }  // namespace

@@ -22,12 +22,12 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   const Shape& x = in[0]->shape;
   EW_TRY(const int axis, normalize_axis(attrs.integer("axis"), x.rank()));
   constexpr const char* kNames[] = {"x", "gamma", "beta", "mean", "variance"};
+  if (in[3] == nullptr) return invalid_argument("the mean is missing");
   for (size_t i = 1; i < 5; ++i) {
-    if (in[i] == nullptr && i < 3) continue;
-    if (in[i] == nullptr) return invalid_argument(kNames[i], " is missing");
+    if (in[i] == nullptr) continue;
     const Shape& vector = in[i]->shape;
     if (vector.rank() != 1 || (x[axis] != kUnknown && vector[0] != x[axis]) ||
-        vector[0] != in[3]->shape[0]) {
+        vector != in[3]->shape) {
       return invalid_argument(kNames[i], ": expected ", x[axis], " elements, found shape ", vector);
     }
   }

@@ -1,0 +1,91 @@
+#include "formats/keras/import.h"
+
+#include "formats/keras/importer.h"
+
+namespace ew::formats {
+namespace {
+
+// Parameters get the positions that follow from the layers' order, which is the order of Keras'
+// model.weights, whatever the order of the first calls was.
+void order_parameters(ir::Graph& graph, const LayerNode& tree) {
+  const std::vector<ir::ValueId> wanted = tree.all_weights();
+  const std::vector<ir::ValueId> places = graph.parameters();
+  if (wanted == places) return;
+  std::vector<ir::ValueId> moved(graph.values.size());
+  for (size_t i = 0; i < moved.size(); ++i) moved[i] = static_cast<ir::ValueId>(i);
+  std::vector<ir::Value> values = graph.values;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    moved[static_cast<size_t>(wanted[i])] = places[i];
+    graph.value(places[i]) = std::move(values[static_cast<size_t>(wanted[i])]);
+  }
+  const auto move_all = [&](std::vector<ir::ValueId>& ids) {
+    for (ir::ValueId& id : ids) {
+      if (id != ir::kNoValue) id = moved[static_cast<size_t>(id)];
+    }
+  };
+  for (ir::Node& node : graph.nodes) move_all(node.inputs);
+  for (ir::Update& update : graph.updates) {
+    update.parameter = moved[static_cast<size_t>(update.parameter)];
+    update.value = moved[static_cast<size_t>(update.value)];
+  }
+  move_all(graph.outputs);
+}
+
+void renumber(LayerNode& node, const std::vector<ir::ValueId>& ordered, size_t& next) {
+  // all_weights() lists own weights trainable first, then the children's.
+  for (const bool trainable : {true, false}) {
+    for (LayerNode::Weight& weight : node.weights) {
+      if (weight.is_trainable == trainable) weight.value = ordered[next++];
+    }
+  }
+  for (auto& child : node.children) renumber(*child, ordered, next);
+}
+
+void set_store_paths(ir::Graph& graph, const LayerNode& node) {
+  const std::vector<const LayerNode::Weight*> stored = node.stored_weights();
+  for (size_t i = 0; i < stored.size(); ++i) {
+    ir::Value& value = graph.value(stored[i]->value);
+    ir::ParameterInfo info = *value.info;
+    info.store_path = str(node.store_path, "/vars/", i);
+    value.info = std::make_shared<const ir::ParameterInfo>(std::move(info));
+  }
+  for (const auto& child : node.children) set_store_paths(graph, *child);
+}
+
+}  // namespace
+
+Status Importer::import_model(const Config& model, LayerNode& root) {
+  if (!model["class_name"].is_string() || !(is_sequential(model) || is_functional(model))) {
+    return unsupported("expected a Sequential or Functional model, found class '",
+                       model["class_name"].as_string(), "'");
+  }
+  EW_TRY(const Tensors outputs, call_model(model, root, nullptr));
+  ir::Graph& graph = builder.graph();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    graph.outputs.push_back(outputs[i].value);
+    graph.output_masks.push_back(outputs[i].mask);
+    ir::Value& value = graph.value(outputs[i].value);
+    const bool is_named = i < output_names_.size() && !output_names_[i].empty();
+    if (is_named && value.kind == ir::ValueKind::kComputed) value.name = output_names_[i];
+  }
+  return {};
+}
+
+Result<ImportedModel> import_architecture(const Config& model, ir::KerasGeneration generation,
+                                          const ImportLimits& limits) {
+  ImportedModel out;
+  out.tree = std::make_unique<LayerNode>();
+  const Config& name = model["config"]["name"];
+  out.tree->name = name.is_string() ? name.as_string() : "model";
+  out.tree->class_name = model["class_name"].as_string();
+  Importer importer(out.graph, generation, limits);
+  EW_TRY_VOID(importer.import_model(model, *out.tree));
+  order_parameters(out.graph, *out.tree);
+  size_t next = 0;
+  renumber(*out.tree, out.graph.parameters(), next);
+  set_store_paths(out.graph, *out.tree);
+  EW_TRY_VOID(ir::verify(out.graph, ir::Stage::kImported));
+  return out;
+}
+
+}  // namespace ew::formats

@@ -1,0 +1,192 @@
+#include "formats/keras/importer.h"
+
+#include <algorithm>
+
+#include "formats/keras/layer_context.h"
+#include "formats/keras/names.h"
+
+namespace ew::formats {
+namespace {
+
+using Tensors = std::vector<KerasTensor>;
+
+// "Custom>Adam", "my_package>MyLayer": the class is behind the package.
+std::string bare_class(const Config& layer) {
+  const std::string& name = layer["class_name"].as_string();
+  return name.substr(name.rfind('>') + 1);
+}
+
+// Layers cast their floating inputs to the dtype they compute in; integers stay (indices).
+ValueId autocast(ir::Builder& b, ValueId value, DType to) {
+  if (value == kNoValue) return value;
+  const DType from = b.type(value).dtype;
+  if (!is_floating(from) || !is_floating(to) || from == to) return value;
+  return b.add(ops::kCast, {value}, {{"to", std::string(dtype_name(to))}});
+}
+
+// "mask" given by keyword replaces the masks that came along with the tensors.
+void take_masks(CallArguments& arguments) {
+  size_t next = 0;
+  auto& keywords = arguments.keyword_tensors;
+  for (const auto& [name, tensor] : keywords) {
+    if (name == "mask" && next < arguments.inputs.size()) {
+      arguments.inputs[next++].mask = tensor.value;
+    }
+  }
+  std::erase_if(keywords, [](const auto& entry) { return entry.first == "mask"; });
+}
+
+}  // namespace
+
+bool is_sequential(const Config& layer) { return bare_class(layer) == "Sequential"; }
+
+bool is_functional(const Config& layer) {
+  const std::string kind = bare_class(layer);
+  if (kind == "Functional" || kind == "Model") return true;
+  // A subclass of Model with a functional configuration.
+  const Config& config = layer["config"];
+  return config["layers"].is_list() && config.has("input_layers") && config.has("output_layers");
+}
+
+Result<std::string> layer_name(const Config& layer) {
+  for (const Config* name : {&layer["config"]["name"], &layer["name"]}) {
+    if (name->is_string() && !name->as_string().empty()) return name->as_string();
+  }
+  return invalid_data("a layer of class '", layer["class_name"].as_string(), "' has no name");
+}
+
+Error Importer::unknown_class(const std::string& class_name, const std::string& name) const {
+  if (class_name == "Lambda") {
+    return unsupported("layer '", name,
+                       "' is a Lambda: it holds Python code, which is never executed; replace it "
+                       "by layers before saving");
+  }
+  std::vector<std::string> known = keras_layer_names();
+  known.insert(known.end(), {"Functional", "InputLayer", "Sequential"});
+  const std::string nearest = nearest_word(class_name, known);
+  return unsupported("layer '", name, "': unknown class '", class_name, "'",
+                     nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+}
+
+Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArguments arguments) {
+  if (++calls_ > limits_.max_calls) {
+    return make_error(ErrorCode::kResourceLimit, "more than ", limits_.max_calls, " layer calls");
+  }
+  // Wrappers hold layers as models hold them, so both count towards the depth.
+  if (depth_ >= limits_.max_depth) {
+    return make_error(ErrorCode::kResourceLimit, "layer '", node.name, "': nested deeper than ",
+                      limits_.max_depth);
+  }
+  ++depth_;
+  const auto leave = [&](Result<Tensors> result) {
+    --depth_;
+    return result;
+  };
+  if (is_sequential(layer) || is_functional(layer)) {
+    return leave(call_model(layer, node, &arguments));
+  }
+  const std::string kind = bare_class(layer);
+  if (kind == "InputLayer") return leave(std::move(arguments.inputs));
+  const KerasLayer* row = find_keras_layer(kind);
+  if (row == nullptr) return leave(unknown_class(kind, node.name));
+  return leave(call_known(*row, layer, node, std::move(arguments)));
+}
+
+Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer, LayerNode& node,
+                                     CallArguments arguments) {
+  const Config& config = layer["config"];
+  if (!config.is_map()) {
+    return invalid_data("layer '", node.name, "': config is a ", config.kind_name(), ", not a map");
+  }
+  if (arguments.inputs.empty()) return invalid_data("layer '", node.name, "' has no input");
+  builder.set_origin("keras:" + node.path);
+  node.class_name = row.class_name;
+  if (node.calls == 0) node.is_trainable &= config["trainable"].as_bool(true);
+  ImportContext context(*this, node, config, generation_);
+  Result<DTypePolicy> policy = parse_dtype_policy(config["dtype"]);
+  if (!policy.ok()) return at(str("layer '", node.name, "'"), policy.error());
+  context.variable_dtype = policy->variable;
+  context.compute_dtype = policy->compute;
+  take_masks(arguments);
+  // Operations (x * 2.0) have no policy and do not cast.
+  if (config.has("dtype") && config["autocast"].as_bool(true)) {
+    for (KerasTensor& input : arguments.inputs) {
+      input.value = autocast(builder, input.value, policy->compute);
+    }
+    for (auto& [name, tensor] : arguments.keyword_tensors) {
+      tensor.value = autocast(builder, tensor.value, policy->compute);
+    }
+  }
+  context.inputs = std::move(arguments.inputs);
+  context.keyword_tensors = std::move(arguments.keyword_tensors);
+  context.call = std::move(arguments.call);
+  Tensors outputs = row.build(context);
+  if (!builder.ok()) return builder.status().error();
+  for (const KerasTensor& output : outputs) {
+    if (output.value == kNoValue) {
+      return make_error(ErrorCode::kInternal, "layer '", node.name, "' gave no output");
+    }
+  }
+  EW_TRY_VOID(add_activity_losses(layer, outputs));
+  name_outputs(node, outputs);
+  ++node.calls;
+  return outputs;
+}
+
+Result<Tensors> Importer::call_model(const Config& layer, LayerNode& node,
+                                     const CallArguments* given) {
+  const Config& config = layer["config"];
+  if (node.calls == 0) node.is_trainable &= config["trainable"].as_bool(true);
+  Result<Tensors> outputs =
+      is_sequential(layer) ? sequential(config, node, given) : functional(config, node, given);
+  ++node.calls;
+  return outputs;
+}
+
+Result<ValueId> Importer::weight(LayerNode& owner, const Config& config, DType dtype,
+                                 const std::string& name, const Shape& shape,
+                                 const WeightOptions& options) {
+  if (const LayerNode::Weight* known = owner.find(name)) {
+    const Shape& first = builder.shape(known->value);
+    if (first == shape) return known->value;
+    return invalid_data(name, " has shape ", first, ", a later call of the layer needs ", shape);
+  }
+  Status fits = check_shape(shape);
+  if (!fits.ok()) return at(name, fits.error());
+  elements_ += shape.num_elements();
+  if (elements_ > limits_.max_elements) {
+    return make_error(ErrorCode::kResourceLimit, name, " ", shape, ": the weights need more than ",
+                      limits_.max_elements, " elements, which is all that the file holds");
+  }
+  ir::Tensor initial(dtype, shape);
+  if (options.initial_value != 0) {
+    std::vector<float> values(static_cast<size_t>(initial.size()), options.initial_value);
+    initial = ir::Tensor::from(values, shape).cast(dtype);
+  }
+  ir::ParameterInfo info;
+  info.layer = owner.path;
+  info.name = name;
+  info.is_trainable = options.is_trainable && owner.is_trainable;
+  if (!options.config_prefix.empty()) {
+    info.regularizer = config[options.config_prefix + "_regularizer"];
+    info.constraint = config[options.config_prefix + "_constraint"];
+  }
+  // The number under "vars" is known once all weights are; see finish() in import.cpp.
+  info.store_path = owner.store_path;
+  const ValueId value =
+      builder.parameter(owner.path + "/" + name, std::move(initial), std::move(info));
+  owner.weights.push_back({name, value, options.is_trainable});
+  return value;
+}
+
+void Importer::name_outputs(const LayerNode& node, const Tensors& outputs) {
+  const std::string stem = node.calls == 0 ? node.path : str(node.path, "@", node.calls);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    ir::Value& value = builder.graph().value(outputs[i].value);
+    if (value.kind == ir::ValueKind::kComputed && value.name.empty()) {
+      value.name = i == 0 ? stem : str(stem, ":", i);
+    }
+  }
+}
+
+}  // namespace ew::formats

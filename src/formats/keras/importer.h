@@ -1,0 +1,70 @@
+#pragma once
+// The walk over an architecture; internal to the Keras importer.
+
+#include <string>
+#include <vector>
+
+#include "formats/keras/import.h"
+#include "formats/keras/layer.h"
+#include "formats/keras/nodes.h"
+
+namespace ew::formats {
+
+/// What a layer is called with, tensors already resolved.
+struct CallArguments {
+  std::vector<KerasTensor> inputs;
+  std::vector<std::pair<std::string, KerasTensor>> keyword_tensors;
+  Config call = Config::map();
+};
+
+class Importer {
+ public:
+  Importer(ir::Graph& graph, ir::KerasGeneration generation, const ImportLimits& limits)
+      : builder(graph), generation_(generation), limits_(limits) {}
+
+  /// The whole model: makes the graph's inputs and outputs.
+  Status import_model(const Config& model, LayerNode& root);
+
+  /// One call of a layer or nested model, given as Keras serialises it.
+  Result<std::vector<KerasTensor>> call(const Config& layer, LayerNode& node,
+                                        CallArguments arguments);
+
+  // For LayerContext.
+  Result<ValueId> weight(LayerNode& owner, const Config& config, DType dtype,
+                         const std::string& name, const Shape& shape, const WeightOptions& options);
+
+  ir::Builder builder;
+
+ private:
+  using Tensors = std::vector<KerasTensor>;
+
+  // `given` null: the model's own inputs become graph inputs.
+  Result<Tensors> call_model(const Config& layer, LayerNode& node, const CallArguments* given);
+  Result<Tensors> sequential(const Config& config, LayerNode& node, const CallArguments* given);
+  Result<Tensors> functional(const Config& config, LayerNode& node, const CallArguments* given);
+  Result<Tensors> call_known(const KerasLayer& row, const Config& layer, LayerNode& node,
+                             CallArguments arguments);
+  Result<KerasTensor> graph_input(const Config& input_layer, const std::string& name);
+  Result<KerasTensor> implied_input(const Config& sequential, const Config& first_layer);
+  Result<KerasTensor> bind_input(const Config& input_layer, KerasTensor given);
+  Status add_activity_losses(const Config& layer, const Tensors& outputs);
+  void name_outputs(const LayerNode& node, const Tensors& outputs);
+  Error unknown_class(const std::string& class_name, const std::string& name) const;
+
+  ir::KerasGeneration generation_;
+  ImportLimits limits_;
+  std::vector<std::string> output_names_;  // of the top model, "" where its layer's name serves
+  int64_t elements_ = 0;
+  int64_t calls_ = 0;
+  int depth_ = 0;
+
+  friend class FunctionalWalk;
+};
+
+/// Whether {"class_name", "config"} is a model of layers.
+bool is_sequential(const Config& layer);
+bool is_functional(const Config& layer);
+/// "name" of the entry or of its config; error kInvalidData if it has none.
+Result<std::string> layer_name(const Config& layer);
+
+}  // namespace ew::formats

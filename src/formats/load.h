@@ -1,0 +1,20 @@
+#pragma once
+// One entry for every model format that can be read.
+
+#include <string>
+
+#include "ir/model.h"
+
+namespace ew::formats {
+
+struct LoadOptions {
+  /// For files that hold only weights: the architecture, a JSON file or another model.
+  std::string architecture;
+};
+
+/// Reads a model. The content decides the format; the suffix only helps to word errors. Errors say
+/// what was expected, what was found and where: kNotFound, kIo, kInvalidData, kUnsupported,
+/// kResourceLimit.
+Result<ir::Model> load_model(const std::string& path, const LoadOptions& options = {});
+
+}  // namespace ew::formats

@@ -1,0 +1,25 @@
+/// gru_backward: gradients of gru by back-propagation through time, from what it saved. Inputs,
+/// outputs and errors: ops/recurrent.h.
+#include "ops/recurrent.h"
+
+namespace ew::ops {
+namespace {
+
+Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
+  return infer_recurrent_backward(in, attrs, kGruKind);
+}
+
+void reference(ConstViews in, Views out, const Attrs& attrs) {
+  run_recurrent_backward(in, out, attrs, kGruKind);
+}
+
+}  // namespace
+
+const OpDef kGruBackward{.name = "gru_backward",
+                         .attrs = kRecurrentAttrs,
+                         .min_inputs = 10,
+                         .max_inputs = 13,
+                         .infer = infer,
+                         .reference = reference};
+
+}  // namespace ew::ops
