@@ -4,6 +4,7 @@
 
 #include "formats/keras/layer_context.h"
 #include "formats/keras/names.h"
+#include "formats/keras/operation.h"
 
 namespace ew::formats {
 namespace {
@@ -87,6 +88,10 @@ Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArgumen
   }
   const std::string kind = bare_class(layer);
   if (kind == "InputLayer") return leave(std::move(arguments.inputs));
+  if (generation_ == ir::KerasGeneration::kKeras3 && is_operation(layer)) {
+    const KerasLayer operation{kind.c_str(), find_operation(kind)};
+    return leave(call_known(operation, layer, node, std::move(arguments)));
+  }
   const KerasLayer* row = find_keras_layer(kind);
   if (row == nullptr) return leave(unknown_class(kind, node.name));
   return leave(call_known(*row, layer, node, std::move(arguments)));

@@ -58,7 +58,9 @@ Result<ir::Tensor> constant(const Config& argument) {
   }
   DType to = literal.is_float ? DType::kF32 : (literal.is_bool ? DType::kBool : DType::kI32);
   if (literal.values.empty()) to = DType::kF32;
-  if (dtype->is_string()) EW_TRY(to, parse_dtype(dtype->as_string()));
+  if (dtype->is_string()) {
+    EW_TRY(to, parse_dtype(dtype->as_string()));
+  }
   return ir::Tensor::from(literal.values, literal.shape).cast(to);
 }
 
@@ -93,6 +95,8 @@ Result<ValueId> OperationCall::to_tensor(const Config& argument) const {
   if (is_tensor(argument)) {
     const auto index = static_cast<size_t>(argument["tensor"].as_int());
     if (index < c_.inputs.size()) return c_.inputs[index].value;
+    const size_t keyword = index - c_.inputs.size();
+    if (keyword < c_.keyword_tensors.size()) return c_.keyword_tensors[keyword].second.value;
     return invalid_data("an argument names a tensor that is not there");
   }
   EW_TRY(ir::Tensor value, constant(argument));

@@ -146,7 +146,9 @@ Result<Values> constant_like(const OperationCall& call) {
   if (!b.ok()) return Values{};
   DType dtype = b.type(x).dtype;
   const Config& wanted = call.argument(1, {"dtype"});
-  if (wanted.is_string()) EW_TRY(dtype, parse_dtype(wanted.as_string()));
+  if (wanted.is_string()) {
+    EW_TRY(dtype, parse_dtype(wanted.as_string()));
+  }
   const ValueId value = b.scalar(one ? 1 : 0, dtype);
   // Either branch is the constant: only the shape is x's.
   return Values{b.add(ops::kWhere, {b.add(ops::kEqual, {x, x}), value, value})};
