@@ -14,7 +14,8 @@ ValueId ones_mask(Builder& b, ValueId x, int rank) {
 }
 
 // Masks are joined like the values. Joined along the features they meet in every step: Keras 2
-// keeps a step that all inputs keep, Keras 3 one that any keeps (an input without a mask keeps all).
+// keeps a step that all inputs keep, Keras 3 one that any keeps (an input without a mask keeps
+// all).
 ValueId joined_mask(LayerContext& c, int axis) {
   std::vector<ValueId> masks;
   int rank = 0;

@@ -21,7 +21,8 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
 
 void reference(ConstViews in, Views out, const Attrs&) {
   const Shape& table = in[0].shape();
-  const size_t row = static_cast<size_t>(table.product(1, table.rank())) * dtype_size(in[0].dtype());
+  const size_t row =
+      static_cast<size_t>(table.product(1, table.rank())) * dtype_size(in[0].dtype());
   const auto* source = static_cast<const uint8_t*>(in[0].data);
   auto* target = static_cast<uint8_t*>(out[0].data);
   for_each_id(in[1], [&](int64_t i, int64_t id) {
@@ -35,10 +36,7 @@ void reference(ConstViews in, Views out, const Attrs&) {
 
 }  // namespace
 
-const OpDef kGather{.name = "gather",
-                    .min_inputs = 2,
-                    .max_inputs = 2,
-                    .infer = infer,
-                    .reference = reference};
+const OpDef kGather{
+    .name = "gather", .min_inputs = 2, .max_inputs = 2, .infer = infer, .reference = reference};
 
 }  // namespace ew::ops

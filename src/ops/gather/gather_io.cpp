@@ -17,8 +17,7 @@ std::vector<KerasTensor> embedding(LayerContext& c) {
                                " and ", *columns));
   }
   const ValueId ids = c.inputs[0].value;
-  const ValueId table =
-      c.weight("embeddings", {*rows, *columns}, {.config_prefix = "embeddings"});
+  const ValueId table = c.weight("embeddings", {*rows, *columns}, {.config_prefix = "embeddings"});
   const ValueId y = c.b.add(kGather, {table, ids});
   ValueId mask = kNoValue;
   if (c.config["mask_zero"].as_bool()) {

@@ -2,7 +2,8 @@
 /// It undoes [batch, time, ...] -> [batch * time, ...] when both are unknown until run time, which
 /// reshape cannot express.
 ///
-///   inputs   x: any dtype, [P, ...]; like: any dtype, [d_0, ..., d_k-1, ...] with P = d_0 ... d_k-1;
+///   inputs   x: any dtype, [P, ...]; like: any dtype, [d_0, ..., d_k-1, ...] with P = d_0 ...
+///   d_k-1;
 ///            only its shape matters
 ///   outputs  y: [d_0, ..., d_k-1, ...]
 ///   attrs    leading: k, default 2

@@ -7,10 +7,10 @@
 ///            element 0"; strides may be left out (all 1)
 ///   quant    as the input
 ///   errors   kInvalidArgument for a stride of 0 or lists of other lengths
+#include "ops/slice/slice.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "ops/slice/slice.h"
 
 namespace ew::ops {
 namespace {

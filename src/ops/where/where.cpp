@@ -37,10 +37,7 @@ void reference(ConstViews in, Views out, const Attrs&) {
 
 }  // namespace
 
-const OpDef kWhere{.name = "where",
-                   .min_inputs = 3,
-                   .max_inputs = 3,
-                   .infer = infer,
-                   .reference = reference};
+const OpDef kWhere{
+    .name = "where", .min_inputs = 3, .max_inputs = 3, .infer = infer, .reference = reference};
 
 }  // namespace ew::ops
