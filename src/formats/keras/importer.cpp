@@ -103,7 +103,11 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   if (!config.is_map()) {
     return invalid_data("layer '", node.name, "': config is a ", config.kind_name(), ", not a map");
   }
-  if (arguments.inputs.empty()) return invalid_data("layer '", node.name, "' has no input");
+  // TensorFlow's functions may take their tensors by keyword (1 - x), and do not cast.
+  const bool is_function = std::string_view(row.class_name).ends_with("OpLambda");
+  if (arguments.inputs.empty() && (!is_function || arguments.keyword_tensors.empty())) {
+    return invalid_data("layer '", node.name, "' has no input");
+  }
   builder.set_origin("keras:" + node.path);
   node.class_name = row.class_name;
   if (node.calls == 0) node.is_trainable &= config["trainable"].as_bool(true);
@@ -114,7 +118,7 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   context.compute_dtype = policy->compute;
   take_masks(arguments);
   // Operations (x * 2.0) have no policy and do not cast.
-  if (config.has("dtype") && config["autocast"].as_bool(true)) {
+  if (config.has("dtype") && !is_function && config["autocast"].as_bool(true)) {
     for (KerasTensor& input : arguments.inputs) {
       input.value = autocast(builder, input.value, policy->compute);
     }

@@ -26,6 +26,7 @@ Result<Index> parse_index(const Config& entry) {
     return index;
   }
   if (entry.is_int()) {
+    if (entry.as_int() == INT64_MAX) return invalid_data("an index is too large");
     index.kind = Index::Kind::kElement;
     index.begin = entry.as_int();
     return index;

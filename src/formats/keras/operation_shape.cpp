@@ -118,7 +118,10 @@ Result<Values> tile(const OperationCall& call) {
   const auto rank = static_cast<size_t>(b.shape(x).rank());
   while (counts.size() < rank) counts.insert(counts.begin(), 1);
   for (size_t d = rank; d < counts.size(); ++d) x = expand_dims(b, x, 0);
-  for (size_t d = 0; d < counts.size(); ++d) x = tile_axis(b, x, static_cast<int>(d), counts[d]);
+  for (size_t d = 0; d < counts.size() && b.ok(); ++d) {
+    x = tile_axis(b, x, static_cast<int>(d), counts[d]);
+    if (b.ok() && b.shape(x).is_static()) EW_TRY_VOID(check_shape(b.shape(x)));
+  }
   return Values{x};
 }
 
@@ -183,7 +186,7 @@ Result<Values> split(const OperationCall& call) {
     const bool are_sizes = call.context().generation == ir::KerasGeneration::kKeras2;
     int64_t end = 0;
     for (const int64_t n : list) {
-      if (n < 0) return unsupported("split into parts of unknown size");
+      if (n < 0 || n > kMaxElements) return unsupported("split into a part of size ", n);
       ends.push_back(end = are_sizes ? end + n : n);
     }
     if (!are_sizes) ends.push_back(kSliceEnd);

@@ -40,7 +40,7 @@ Result<Layer> read_layer(const LayerContext& c, const Shape& x) {
   l.return_sequences = config["return_sequences"].as_bool();
   l.return_state = config["return_state"].as_bool();
   l.go_backwards = config["go_backwards"].as_bool();
-  if (l.filters < 1 || l.kernel.size() != rank || l.strides.size() != rank ||
+  if (l.filters < 1 || l.filters > kMaxElements / 8 || l.kernel.size() != rank || l.strides.size() != rank ||
       l.dilations.size() != rank) {
     return invalid_data("filters, kernel_size, strides or dilation_rate do not fit ", l.rank,
                         " spatial dimensions");
