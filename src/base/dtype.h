@@ -7,24 +7,9 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "edgewise/dtype.h"
 
 namespace ew {
-
-enum class DType : uint8_t {
-  kF32,
-  kF64,
-  kF16,
-  kBF16,
-  kI8,
-  kU8,
-  kI16,
-  kU16,
-  kI32,
-  kU32,
-  kI64,
-  kU64,
-  kBool
-};
 
 /// Bytes of one element.
 size_t dtype_size(DType dtype);

@@ -198,7 +198,7 @@ TEST_CASE("h5_reader: limits on size and objects hold") {
 TEST_CASE("h5_reader: files damaged at random give a tree or an error, in time") {
   std::mt19937 random(7);
   H5ReadLimits limits;
-  limits.cpu_seconds = 5;
+  limits.cpu_seconds = 1;
   for (const char* name : {"plain.h5", "latest_gzip.h5", "lzf.h5", "gzip_shuffle_fletcher.h5"}) {
     const auto good = read_file(variant(name)).value();
     for (int round = 0; round < 25; ++round) {
@@ -215,20 +215,19 @@ TEST_CASE("h5_reader: files damaged at random give a tree or an error, in time")
   }
 }
 
-TEST_CASE("h5_reader: reads a file of every oracle case") {
+TEST_CASE("h5_reader: reads every file of the oracle but the two damaged ones") {
   int count = 0;
-  for (const auto& folder :
-       std::filesystem::directory_iterator(EW_SOURCE_DIR "/tests/oracle/fixtures/layers")) {
-    // One generation each, in turn: all 430 files would take half a minute.
-    const std::string file =
-        (folder.path() / (count % 2 == 0 ? "model.k3.h5" : "model.k2.h5")).string();
-    if (count++ % 4 != 0 && count % 4 != 0) continue;
-    if (!file_exists(file)) continue;
-    const auto tree = read_h5(file);
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(EW_SOURCE_DIR "/tests/oracle/fixtures")) {
+    const std::string name = file.path().filename().string();
+    if (file.path().extension() != ".h5" || name == "truncated.h5" || name == "corrupt_header.h5") {
+      continue;
+    }
+    const auto tree = read_h5(file.path().string());
     REQUIRE_MESSAGE(tree.ok(), tree.error().message);
-    CHECK(tree->group("model_weights").ok());
+    ++count;
   }
-  CHECK(count > 200);
+  CHECK(count == 545);
 }
 
 }  // namespace ew::formats

@@ -36,6 +36,7 @@ class Decoder {
   }
 
   Status fill(void* target, size_t size) {
+    if (size == 0) return {};
     return source_(std::span(static_cast<uint8_t*>(target), size));
   }
   template <typename T>

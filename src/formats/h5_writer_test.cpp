@@ -1,6 +1,7 @@
 #include "formats/h5_writer.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <random>
 
@@ -132,13 +133,22 @@ TEST_CASE("h5_writer: refuses trees that HDF5 cannot hold and says where") {
 
 TEST_CASE("h5_writer: a folder that is not there is an error with the path, and leaves nothing") {
   const auto status = write_h5("/nonexistent/model.h5", sample());
-  CHECK(status.error().code == ErrorCode::kIo);
+  CHECK(status.error().code == ErrorCode::kNotFound);
   CHECK(status.error().message.starts_with("/nonexistent/model.h5: "));
 }
 
-TEST_CASE("h5_writer: a full disk is an error, not a broken file") {
-  const auto status = write_h5("/dev/full/model.h5", sample());
-  CHECK_FALSE(status.ok());
+TEST_CASE("h5_writer: a full disk is an error, and the old file stays") {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.path("model.h5");
+  REQUIRE(write_h5(path, weights(100, 0)).ok());
+  REQUIRE(::symlink("/dev/full", temporary_name(path).c_str()) == 0);
+  const auto status = write_h5(path, sample());
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.error().code == ErrorCode::kIo);
+  CHECK(status.error().message.find("No space left") != std::string::npos);
+  CHECK(read_h5(path).value() == weights(100, 0));
+  CHECK(list_directory(folder.path()).value() == std::vector<std::string>{"model.h5"});
+  CHECK(write_h5(path, sample()).ok());
 }
 
 }  // namespace ew::formats

@@ -48,14 +48,14 @@ void limit(__rlimit_resource resource, rlim_t soft, rlim_t hard) {
 
 void enter_child(int pipe, const ChildLimits& limits, int64_t parent_bytes) {
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPIPE, SIGXCPU, SIGTERM}) {
-    if (!kSanitized) ::signal(number, SIG_DFL);  // the sanitizer's own handlers print a report
+    ::signal(number, SIG_DFL);
   }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
   const int null = ::open("/dev/null", O_RDWR);
-  for (int fd = 0; fd <= (kSanitized ? 1 : 2) && null >= 0; ++fd) ::dup2(null, fd);
+  for (int fd = 0; fd <= 2 && null >= 0; ++fd) ::dup2(null, fd);
   if (pipe != kChildPipe) ::dup2(pipe, kChildPipe);
   ::close_range(kChildPipe + 1, ~0U, 0);
 
@@ -106,7 +106,8 @@ LimitedChild::LimitedChild(LimitedChild&& other) noexcept
       wall_seconds_(other.wall_seconds_),
       deadline_ms_(other.deadline_ms_),
       buffer_(std::move(other.buffer_)),
-      used_(other.used_) {}
+      used_(other.used_),
+      closed_(other.closed_) {}
 
 LimitedChild::~LimitedChild() { finish(); }
 
@@ -135,7 +136,10 @@ Status LimitedChild::receive(std::span<uint8_t> target) {
     if (!direct) buffer_.resize(n > 0 ? static_cast<size_t>(n) : 0);
     used_ = 0;
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return make_error(ErrorCode::kIo, "the reading process ended early");
+    if (n <= 0) {
+      closed_ = true;
+      return make_error(ErrorCode::kIo, "the reading process ended early");
+    }
     if (direct) target = target.subspan(static_cast<size_t>(n));
   }
   return {};
@@ -145,17 +149,11 @@ std::string LimitedChild::finish() {
   if (pipe_ >= 0) ::close(std::exchange(pipe_, -1));
   if (pid_ < 0) return "";
   const pid_t pid = std::exchange(pid_, -1);
+  // One that has closed its end is about to exit or crashed; any other is no longer wanted.
+  if (!closed_) ::kill(pid, SIGKILL);
   int status = 0;
-  // A child that is done exits by itself; one that still works gets SIGPIPE or is ended here.
-  const int64_t patience = now_ms() + 1000;
   pid_t waited = 0;
-  while ((waited = ::waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < patience) {
-    ::usleep(200);
-  }
-  if (waited == 0) {
-    ::kill(pid, SIGKILL);
-    while ((waited = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
-    }
+  while ((waited = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
   }
   if (waited < 0) return "";  // the program ignores SIGCHLD, so nothing is known
   if (WIFSIGNALED(status)) {

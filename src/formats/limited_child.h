@@ -38,8 +38,8 @@ class LimitedChild {
   /// Receives exactly target.size() bytes. Errors: kIo when the child has closed the pipe,
   /// kResourceLimit when the time is over.
   Status receive(std::span<uint8_t> target);
-  /// Ends the child if it still runs; "" if it exited by itself with status 0, else how it
-  /// stopped: "stopped by signal 11 (Segmentation fault)".
+  /// Ends the child. "" if it had closed the pipe and exited with status 0, else how it stopped:
+  /// "stopped by signal 11 (Segmentation fault)".
   std::string finish();
 
  private:
@@ -50,7 +50,8 @@ class LimitedChild {
   int wall_seconds_;
   int64_t deadline_ms_;
   std::string buffer_;
-  size_t used_ = 0;  // of the buffer
+  size_t used_ = 0;      // of the buffer
+  bool closed_ = false;  // by the child
 };
 
 }  // namespace ew::formats

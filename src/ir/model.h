@@ -40,6 +40,9 @@ struct CompiledState {
   /// Slots in canonical form: "<slot>/<parameter index>" with the index into the trainable
   /// parameters in order ("momentum/0", "velocity/0"), plus scalars such as "schedule_product".
   std::map<std::string, Tensor> slots;
+  /// Of a checkpoint: {"epochs_done", "callbacks": {name: state}}, kept in files as an attribute
+  /// that Keras ignores; null otherwise.
+  Config progress;
 };
 
 /// How a layer's tensors are stored as integers, for files that keep real-valued weights.

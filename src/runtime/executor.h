@@ -79,4 +79,14 @@ Result<std::vector<ir::Tensor>> run_graph(const ir::Graph& graph,
                                           std::span<const ir::Tensor> inputs,
                                           ExecutorOptions options = {});
 
+/// The same for inputs with any number of rows in axis 0, `slice` rows at a time.
+Result<std::vector<ir::Tensor>> run_rows(const ir::Graph& graph, std::span<const ir::Tensor> inputs,
+                                         int64_t slice, ExecutorOptions options = {});
+
+/// Rows [begin, begin + count) of a tensor.
+ir::Tensor rows_of(const ir::Tensor& tensor, int64_t begin, int64_t count);
+/// Writes the executor's outputs as rows [begin, begin + count) of `total` rows.
+void append_rows(const Executor& executor, int64_t begin, int64_t count, int64_t total,
+                 std::vector<ir::Tensor>& outputs);
+
 }  // namespace ew::runtime

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "formats/h5_reader.h"
 #include "formats/json.h"
+#include "formats/keras/compiled.h"
 #include "formats/keras/import.h"
 #include "formats/keras/weights.h"
 #include "formats/zip.h"
@@ -93,11 +94,26 @@ Result<ir::Model> build(KerasArchitecture architecture, const H5Group& weights) 
   return model;
 }
 
+Status read_h5_training(const H5Group& root, ir::Model& model) {
+  const std::string text = text_attribute(root, "training_config");
+  if (text.empty()) return {};
+  Result<Config> config = parse_json(text);
+  if (!config.ok()) return at("training_config", config.error());
+  EW_TRY(ir::CompiledState state, read_compiled(*config, model.graph.outputs.size()));
+  if (const H5Group* slots = root.find_group("optimizer_weights")) {
+    EW_TRY_VOID(read_h5_optimizer(*slots, model.graph, state));
+  }
+  model.compiled = std::move(state);
+  return {};
+}
+
 Result<ir::Model> build_h5(const H5Group& root, const std::string& architecture) {
   if (root.find_attribute("model_config") != nullptr) {
     EW_TRY(KerasArchitecture own, architecture_of_h5(root));
     EW_TRY(const H5Group* weights, root.group("model_weights"));
-    return build(std::move(own), *weights);
+    EW_TRY(ir::Model model, build(std::move(own), *weights));
+    EW_TRY_VOID(read_h5_training(root, model));
+    return model;
   }
   const H5Group* weights = root.find_group("model_weights");
   if (weights == nullptr || !has_layer_names(*weights)) weights = &root;
@@ -147,7 +163,13 @@ Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::stri
     EW_TRY(KerasArchitecture architecture, architecture_of_zip(zip));
     EW_TRY(const std::vector<uint8_t> packed, zip.read("model.weights.h5"));
     EW_TRY(const H5Group weights, read_h5(packed, "model.weights.h5"));
-    return build(std::move(architecture), weights);
+    EW_TRY(ir::Model model, build(std::move(architecture), weights));
+    const Config& training = model.architecture.config["compile_config"];
+    if (training["optimizer"].is_null()) return model;
+    EW_TRY(ir::CompiledState state, read_compiled(training, model.graph.outputs.size()));
+    EW_TRY_VOID(read_store_optimizer(weights, model.graph, model.architecture.generation, state));
+    model.compiled = std::move(state);
+    return model;
   };
   Result<ir::Model> model = read();
   if (!model.ok()) return at(path, model.error());

@@ -33,7 +33,8 @@ ValueId merged_mask(LayerContext& c) {
       if (!is_keras2) return kNoValue;
       continue;
     }
-    mask = mask == kNoValue ? x.mask : c.b.add(is_keras2 ? kLogicalAnd : kLogicalOr, {mask, x.mask});
+    mask =
+        mask == kNoValue ? x.mask : c.b.add(is_keras2 ? kLogicalAnd : kLogicalOr, {mask, x.mask});
   }
   return mask;
 }
@@ -57,15 +58,15 @@ std::vector<KerasTensor> subtract(LayerContext& c) {
 std::vector<KerasTensor> average(LayerContext& c) {
   std::vector<KerasTensor> y = merge<kAdd>(c);
   if (!c.b.ok()) return {};
-  const ValueId count = c.b.scalar(static_cast<double>(c.inputs.size()), c.b.type(y[0].value).dtype);
+  const ValueId count =
+      c.b.scalar(static_cast<double>(c.inputs.size()), c.b.type(y[0].value).dtype);
   y[0].value = c.b.add(kDiv, {y[0].value, count});
   return y;
 }
 
 const formats::KerasLayer kLayers[] = {
-    {"Add", merge<kAdd>},         {"Subtract", subtract},
-    {"Multiply", merge<kMul>},    {"Average", average},
-    {"Maximum", merge<kMaximum>}, {"Minimum", merge<kMinimum>},
+    {"Add", merge<kAdd>}, {"Subtract", subtract},       {"Multiply", merge<kMul>},
+    {"Average", average}, {"Maximum", merge<kMaximum>}, {"Minimum", merge<kMinimum>},
 };
 
 }  // namespace

@@ -16,10 +16,10 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
 }  // namespace
 
 const OpDef kLstmBackward{.name = "lstm_backward",
-                         .attrs = kRecurrentAttrs,
-                         .min_inputs = 10,
-                         .max_inputs = 13,
-                         .infer = infer,
-                         .reference = reference};
+                          .attrs = kRecurrentAttrs,
+                          .min_inputs = 10,
+                          .max_inputs = 13,
+                          .infer = infer,
+                          .reference = reference};
 
 }  // namespace ew::ops

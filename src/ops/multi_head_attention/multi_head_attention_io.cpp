@@ -1,7 +1,7 @@
 // Keras MultiHeadAttention and GroupedQueryAttention.
 //
-// B batch, T query steps, S value steps, H heads, G groups of heads that share keys and values (H / G
-// key heads), K key size, V value size.
+// B batch, T query steps, S value steps, H heads, G groups of heads that share keys and values (H /
+// G key heads), K key size, V value size.
 #include <cmath>
 
 #include "formats/keras/attention.h"
@@ -43,8 +43,8 @@ ValueId project(LayerContext& c, ValueId x, const char* sublayer, int64_t heads,
   Builder& b = c.b;
   if (!b.ok()) return kNoValue;
   const int64_t features = b.shape(x)[2];
-  const ValueId kernel =
-      c.weight("kernel", {features, heads, size}, {.sublayer = sublayer, .config_prefix = "kernel"});
+  const ValueId kernel = c.weight("kernel", {features, heads, size},
+                                  {.sublayer = sublayer, .config_prefix = "kernel"});
   const ValueId matrix =
       b.add(kReshape, {kernel}, {{"shape", std::vector<int64_t>{features, heads * size}}});
   ValueId bias = kNoValue;

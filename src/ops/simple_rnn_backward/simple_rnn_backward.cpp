@@ -1,5 +1,5 @@
-/// simple_rnn_backward: gradients of simple_rnn by back-propagation through time, from what it saved. Inputs,
-/// outputs and errors: ops/recurrent.h.
+/// simple_rnn_backward: gradients of simple_rnn by back-propagation through time, from what it
+/// saved. Inputs, outputs and errors: ops/recurrent.h.
 #include "ops/recurrent.h"
 
 namespace ew::ops {
@@ -16,10 +16,10 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
 }  // namespace
 
 const OpDef kSimpleRnnBackward{.name = "simple_rnn_backward",
-                         .attrs = kRecurrentAttrs,
-                         .min_inputs = 10,
-                         .max_inputs = 13,
-                         .infer = infer,
-                         .reference = reference};
+                               .attrs = kRecurrentAttrs,
+                               .min_inputs = 10,
+                               .max_inputs = 13,
+                               .infer = infer,
+                               .reference = reference};
 
 }  // namespace ew::ops

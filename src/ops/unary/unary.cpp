@@ -45,7 +45,7 @@ T gelu_tanh_derivative(T x) {
 
 template <typename T>
 T relu_general(T x, T max_value, T negative_slope, T threshold) {
-  if (x < threshold) return negative_slope * (x - threshold);
+  if (x <= threshold) return negative_slope * (x - threshold);
   return max_value >= T(0) ? std::min(x, max_value) : x;
 }
 

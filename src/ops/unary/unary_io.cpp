@@ -20,9 +20,47 @@ ValueId hard_sigmoid(Builder& b, ValueId x, KerasGeneration generation) {
   return b.add(kHardSigmoid, {x}, {{"alpha", slope}, {"beta", 0.5}});
 }
 
+// clip((x + 1) / 2, 0, 1)
+ValueId sparse_sigmoid(Builder& b, ValueId x, KerasGeneration) {
+  return b.add(kHardSigmoid, {x}, {{"alpha", 0.5}, {"beta", 0.5}});
+}
+
+ValueId leaky_relu(Builder& b, ValueId x, KerasGeneration) {
+  return b.add(kLeakyRelu, {x}, {{"alpha", 0.2}});
+}
+
+ValueId hard_tanh(Builder& b, ValueId x, KerasGeneration) {
+  return b.add(kClip, {x}, {{"alpha", -1.0}, {"beta", 1.0}});
+}
+
 const KerasActivation kActivations[] = {
-    {"linear", linear},     {"relu", plain<kRelu>},         {"sigmoid", plain<kSigmoid>},
-    {"tanh", plain<kTanh>}, {"hard_sigmoid", hard_sigmoid}, {"softplus", plain<kSoftplus>},
+    {"celu", plain<kCelu>},
+    {"elu", plain<kElu>},
+    {"exponential", plain<kExp>},
+    {"gelu", plain<kGelu>},
+    {"hard_shrink", plain<kHardShrink>},
+    {"hard_sigmoid", hard_sigmoid},
+    {"hard_silu", plain<kHardSilu>},
+    {"hard_swish", plain<kHardSilu>},
+    {"hard_tanh", hard_tanh},
+    {"leaky_relu", leaky_relu},
+    {"linear", linear},
+    {"log_sigmoid", plain<kLogSigmoid>},
+    {"mish", plain<kMish>},
+    {"relu", plain<kRelu>},
+    {"relu6", plain<kRelu6>},
+    {"selu", plain<kSelu>},
+    {"sigmoid", plain<kSigmoid>},
+    {"silu", plain<kSilu>},
+    {"soft_shrink", plain<kSoftShrink>},
+    {"softplus", plain<kSoftplus>},
+    {"softsign", plain<kSoftsign>},
+    {"sparse_plus", plain<kSparsePlus>},
+    {"sparse_sigmoid", sparse_sigmoid},
+    {"squareplus", plain<kSquareplus>},
+    {"swish", plain<kSilu>},
+    {"tanh", plain<kTanh>},
+    {"tanh_shrink", plain<kTanhShrink>},
 };
 
 }  // namespace

@@ -1,0 +1,73 @@
+// edgewise inspect, edgewise convert
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "common.h"
+#include "report.h"
+#include "verbs.h"
+
+namespace ew::cli {
+namespace {
+
+struct InspectOptions {
+  Common common;
+  std::string model;
+  bool stages = false;
+};
+
+int inspect(const InspectOptions& o) {
+  const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  if (!model.ok()) return fail(model.error());
+  std::puts(o.common.json ? model->summary_json().c_str() : model->summary(o.stages).c_str());
+  return 0;
+}
+
+struct ConvertOptions {
+  Common common;
+  std::string in;
+  std::string out;
+  std::string keras_version = "both";
+};
+
+int convert(const ConvertOptions& o) {
+  const Result<KerasVersion> version = parse_keras_version(o.keras_version);
+  if (!version.ok()) return fail(version.error());
+  const Result<Model> model = load_model(o.in, {.architecture = o.common.architecture});
+  if (!model.ok()) return fail(model.error());
+  const auto notes = save(*model, o.out, {.keras_version = *version});
+  if (!notes.ok()) return fail(notes.error());
+  for (const std::string& note : *notes) say(o.common, note);
+  if (o.common.json) std::puts(saved_json(o.out, *notes).c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand(
+      "inspect",
+      "Show a model's layers, shapes, multiply-accumulates, bytes and memory plan\n"
+      "Example: edgewise inspect base_model.h5");
+  auto o = std::make_shared<InspectOptions>();
+  verb->add_option("MODEL", o->model, "Model file (.h5, .keras)")->required();
+  verb->add_flag("--stages", o->stages, "Print the graph as text after each stage");
+  add_common(*verb, o->common);
+  verb->callback([o, &exit_code] { exit_code = inspect(*o); });
+}
+
+void add_convert(CLI::App& app, int& exit_code) {
+  CLI::App* verb =
+      app.add_subcommand("convert",
+                         "Write a model in another format, by suffix\n"
+                         "Example: edgewise convert model.keras model.h5 --keras-version 2");
+  auto o = std::make_shared<ConvertOptions>();
+  verb->add_option("IN", o->in, "Model to read")->required();
+  verb->add_option("OUT", o->out, "File to write (.h5, .keras)")->required();
+  verb->add_option("--keras-version", o->keras_version,
+                   "Generations that must open an .h5: both, 2 or 3");
+  add_common(*verb, o->common);
+  verb->callback([o, &exit_code] { exit_code = convert(*o); });
+}
+
+}  // namespace ew::cli

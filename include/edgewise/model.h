@@ -1,0 +1,90 @@
+#pragma once
+// A model: load, compile, fit, evaluate, predict, save.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "edgewise/array.h"
+#include "edgewise/data.h"
+#include "edgewise/training.h"
+
+namespace ew {
+
+struct LoadOptions {
+  /// For files that hold weights only: a JSON file or a model with the architecture.
+  std::string architecture = "";
+};
+
+/// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
+enum class KerasVersion { kBoth, kKeras2, kKeras3 };
+
+struct SaveOptions {
+  KerasVersion keras_version = KerasVersion::kBoth;
+  bool include_optimizer = true;
+};
+
+/// What predict() computes with.
+enum class Engine { kFast, kReference };
+
+class Model {
+ public:
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  Model(const Model& other);
+  Model& operator=(const Model& other);
+  ~Model();
+
+  /// Sets optimizer, loss and metrics; slots start afresh. Errors: kInvalidArgument for an unknown
+  /// name or argument (with the nearest one).
+  Result<void> compile(const CompileOptions& options);
+  bool is_compiled() const;
+
+  /// Puts a Rescaling(factor) layer behind every input, so that raw data can go in. Weights,
+  /// compiled state and file form of the other layers stay as they are.
+  Result<void> add_rescaling(double factor);
+
+  /// Trains on the data's training part, watching its validation part. An error leaves the model as
+  /// it was, except kInterrupted, which keeps what was reached.
+  Result<History> fit(const Data& data, const FitOptions& options = {});
+
+  enum class Part { kTrain, kValidation, kTest };
+  /// Loss and metrics on one part of the data.
+  Result<Figures> evaluate(const Data& data, Part part = Part::kTest, int64_t batch_size = 32,
+                           int threads = 1) const;
+
+  /// One array per output. Inputs have the model's shape, or any number of rows in axis 0, and the
+  /// model's dtype or one that casts to it without loss.
+  Result<std::vector<Array>> predict(std::span<const Array> inputs, Engine engine = Engine::kFast,
+                                     int threads = 1) const;
+
+  /// Parameters, trainable ones of them, multiply-accumulates of one sample.
+  int64_t parameter_count() const;
+  int64_t trainable_count() const;
+  int64_t macs() const;
+  /// Layers, shapes and sizes as a table; with `stages`, the graph as text at each stage.
+  std::string summary(bool stages = false) const;
+  /// The same facts as one JSON document.
+  std::string summary_json() const;
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+  const Impl& impl() const { return *impl_; }
+  explicit Model(std::unique_ptr<Impl> impl);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations.
+/// Errors: kNotFound; kInvalidData (damaged, with layer or offset); kUnsupported (custom or unknown
+/// layers, by name); kResourceLimit.
+Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
+
+/// Writes by suffix: .h5, .keras. The file appears whole or not at all. Returns notes, for example
+/// which generation opens it.
+Result<std::vector<std::string>> save(const Model& model, const std::string& path,
+                                      const SaveOptions& options = {});
+
+}  // namespace ew

@@ -1,0 +1,28 @@
+#pragma once
+#include <map>
+#include <memory>
+
+#include "edgewise/model.h"
+#include "ir/model.h"
+#include "train/data/targets.h"
+#include "train/heads.h"
+
+namespace ew {
+
+struct Model::Impl {
+  ir::Model model;
+};
+
+}  // namespace ew
+
+namespace ew::api {
+
+/// The data made to fit a model: input shapes, one-hot or integer targets; checked row by row.
+/// `notes` gets what the check wants to tell.
+Result<train::Dataset> fit_data(const ir::Model& model, const Data& data, int64_t batch_size,
+                                std::vector<std::string>* notes);
+
+/// The graph that predict() and evaluate() run: quantised if the model has a quantisation record.
+Result<ir::Graph> inference_graph(const ir::Model& model);
+
+}  // namespace ew::api

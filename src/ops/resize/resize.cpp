@@ -1,0 +1,118 @@
+/// resize: an image in another size, by TensorFlow's rules with half-pixel centres and no
+/// antialiasing.
+///
+///   inputs   x: floating [N, H, W, C]
+///   outputs  y: [N, size[0], size[1], C]
+///   attrs    size: height, width; method: "bilinear", "nearest", "bicubic" (Keys, a = -0.5)
+///   errors   kInvalidArgument for sizes below 1, an unknown method or another rank
+#include "ops/resize/resize.h"
+
+#include <algorithm>
+
+#include "ops/window.h"
+
+namespace ew::ops {
+
+namespace {
+
+void bilinear(ResizeTaps& taps, float centre, int64_t in) {
+  const float floor = std::floor(centre);
+  const auto low = std::max<int64_t>(static_cast<int64_t>(floor), 0);
+  const auto high = std::min<int64_t>(static_cast<int64_t>(std::ceil(centre)), in - 1);
+  const auto part = static_cast<double>(centre - floor);
+  taps.of.push_back({{low, 1 - part}, {high, part}});
+}
+
+// Keys' kernel over four pixels; those outside the image drop out and the others are scaled up.
+// TensorFlow reads the weights from a table of 1024 steps, so the offset is rounded to one.
+void bicubic(ResizeTaps& taps, float centre, int64_t in) {
+  const auto low = static_cast<int64_t>(std::floor(centre));
+  const double t = std::nearbyint(static_cast<double>(centre - std::floor(centre)) * 1024) / 1024;
+  const auto near = [](double d) { return ((1.5 * d - 2.5) * d) * d + 1; };
+  const auto far = [](double d) { return ((-0.5 * d + 2.5) * d - 4) * d + 2; };
+  const double weights[4] = {far(1 + t), near(t), near(1 - t), far(2 - t)};
+  std::vector<std::pair<int64_t, double>> found;
+  double sum = 0;
+  for (int64_t i = 0; i < 4; ++i) {
+    const int64_t at = low - 1 + i;
+    if (at < 0 || at >= in) continue;
+    found.emplace_back(at, weights[i]);
+    sum += weights[i];
+  }
+  for (auto& [at, weight] : found) weight /= sum;
+  taps.of.push_back(std::move(found));
+}
+
+}  // namespace
+
+ResizeTaps resize_taps(const std::string& method, int64_t in, int64_t out) {
+  ResizeTaps taps;
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  for (int64_t o = 0; o < out; ++o) {
+    const float edge = (static_cast<float>(o) + 0.5F) * scale;
+    if (method == "nearest") {
+      const auto at = static_cast<int64_t>(std::floor(edge));
+      taps.of.push_back({{std::clamp<int64_t>(at, 0, in - 1), 1.0}});
+    } else if (method == "bilinear") {
+      bilinear(taps, edge - 0.5F, in);
+    } else {
+      bicubic(taps, edge - 0.5F, in);
+    }
+  }
+  return taps;
+}
+
+Status check_resize(const Shape& image, const std::vector<int64_t>& lengths,
+                    const std::string& method) {
+  if (image.rank() != 4) return invalid_argument("expected [N, H, W, C], found ", image);
+  if (lengths.size() != 2 || lengths[0] < 1 || lengths[1] < 1) {
+    return invalid_argument("expected a height and a width of at least 1, found ", lengths);
+  }
+  if (image[1] == 0 || image[2] == 0) return invalid_argument("cannot resize the empty ", image);
+  if (method != "bilinear" && method != "nearest" && method != "bicubic") {
+    return invalid_argument("interpolation: expected bilinear, nearest or bicubic, found '", method,
+                            "'");
+  }
+  return {};
+}
+
+namespace {
+
+const AttrDef kAttrs[] = {{"size", std::vector<int64_t>{}}, {"method", std::string("bilinear")}};
+
+Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
+  EW_TRY_VOID(expect_floating(*in[0]));
+  const Shape& x = in[0]->shape;
+  EW_TRY_VOID(check_resize(x, attrs.ints("size"), attrs.text("method")));
+  return one_output(in[0]->dtype, shape_around(x[0], attrs.ints("size"), x[3]));
+}
+
+void reference(ConstViews in, Views out, const Attrs& attrs) {
+  const Shape& shape = in[0].shape();
+  const std::vector<int64_t>& size = attrs.ints("size");
+  const ResizeTaps rows = resize_taps(attrs.text("method"), shape[1], size[0]);
+  const ResizeTaps columns = resize_taps(attrs.text("method"), shape[2], size[1]);
+  const int64_t channels = shape[3];
+  dispatch_real(in[0].dtype(), [&]<typename T>() {
+    const T* x = in[0].as<T>();
+    T* y = out[0].as<T>();
+    std::vector<double> sums(static_cast<size_t>(size[0] * size[1] * channels));
+    for (int64_t n = 0; n < shape[0]; ++n) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for_each_resize_tap(rows, columns, shape[2], [&](int64_t from, int64_t to, double weight) {
+        for (int64_t c = 0; c < channels; ++c) {
+          sums[static_cast<size_t>(to * channels + c)] +=
+              static_cast<double>(x[from * channels + c]) * weight;
+        }
+      });
+      for (const double sum : sums) *y++ = static_cast<T>(sum);
+      x += shape[1] * shape[2] * channels;
+    }
+  });
+}
+
+}  // namespace
+
+const OpDef kResize{.name = "resize", .attrs = kAttrs, .infer = infer, .reference = reference};
+
+}  // namespace ew::ops

@@ -1,0 +1,182 @@
+#include "train/data/sources.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace ew::train {
+
+int64_t Split::size() const {
+  if (!x.empty()) return x[0].shape()[0];
+  return y.empty() ? 0 : y[0].shape()[0];
+}
+
+void* prepare_tensor(Tensor& tensor, DType dtype, const Shape& shape) {
+  if (tensor.dtype() != dtype || tensor.data() == nullptr ||
+      tensor.size() != shape.num_elements()) {
+    tensor = Tensor(dtype, shape);
+  } else if (tensor.shape() != shape) {
+    tensor = tensor.reshaped(shape);
+  }
+  return tensor.mutable_data();
+}
+
+Shape batch_shape(int64_t rows, const Shape& sample) {
+  std::vector<int64_t> dims{rows};
+  dims.insert(dims.end(), sample.begin(), sample.end());
+  return Shape(std::move(dims));
+}
+
+Shape sample_shape(const Shape& batch) {
+  return Shape(std::vector<int64_t>(batch.begin() + 1, batch.end()));
+}
+
+Status check_rows(std::span<const int64_t> rows, int64_t size) {
+  for (const int64_t row : rows) {
+    if (row < 0 || row >= size) {
+      return invalid_argument("row ", row, " is outside the data set of ", size, " rows");
+    }
+  }
+  return {};
+}
+
+DType target_dtype(DType stored) { return is_floating(stored) ? DType::kF32 : DType::kI32; }
+
+namespace {
+
+// Shuffled rows of a large array are not in any cache; asking for them early hides the wait.
+constexpr size_t kRowsAhead = 2;
+constexpr size_t kMostAhead = 4096;
+
+void fetch_ahead(const uint8_t* row, size_t bytes) {
+  for (size_t i = 0; i < std::min(bytes, kMostAhead); i += 64) __builtin_prefetch(row + i);
+}
+
+}  // namespace
+
+void gather_rows(const Tensor& stored, std::span<const int64_t> rows, Tensor& target, DType dtype) {
+  const Shape sample = sample_shape(stored.shape());
+  const auto count = static_cast<int64_t>(rows.size());
+  auto* to = static_cast<uint8_t*>(prepare_tensor(target, dtype, batch_shape(count, sample)));
+  const auto* from = static_cast<const uint8_t*>(stored.data());
+  const int64_t elements = sample.num_elements();
+  const size_t from_bytes = static_cast<size_t>(elements) * dtype_size(stored.dtype());
+  const size_t to_bytes = static_cast<size_t>(elements) * dtype_size(dtype);
+  const auto row_at = [&](size_t i) { return from + static_cast<size_t>(rows[i]) * from_bytes; };
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (i + kRowsAhead < rows.size()) fetch_ahead(row_at(i + kRowsAhead), from_bytes);
+    convert_elements(stored.dtype(), row_at(i), dtype, to, elements);
+    to += to_bytes;
+  }
+}
+
+void read_targets(const std::vector<Tensor>& y, std::span<const int64_t> rows, Split& out) {
+  out.y.resize(y.size());
+  for (size_t i = 0; i < y.size(); ++i) {
+    gather_rows(y[i], rows, out.y[i], target_dtype(y[i].dtype()));
+  }
+}
+
+namespace {
+
+class ArraySource final : public DataSource {
+ public:
+  explicit ArraySource(Split tensors) : tensors_(std::move(tensors)) {
+    for (const Tensor& x : tensors_.x) {
+      x_types_.push_back({DType::kF32, sample_shape(x.shape()), nullptr});
+      x_always_finite_ = x_always_finite_ && !is_floating(x.dtype());
+    }
+    for (const Tensor& y : tensors_.y) {
+      y_types_.push_back({target_dtype(y.dtype()), sample_shape(y.shape()), nullptr});
+    }
+  }
+
+  int64_t size() const override { return tensors_.size(); }
+  const std::vector<SampleType>& x_types() const override { return x_types_; }
+  const std::vector<SampleType>& y_types() const override { return y_types_; }
+  bool has_weights() const override { return tensors_.weights.data() != nullptr; }
+  bool x_always_finite() const override { return x_always_finite_; }
+
+  Status read(std::span<const int64_t> rows, Split& out, bool targets_only) const override {
+    EW_TRY_VOID(check_rows(rows, size()));
+    out.x.resize(targets_only ? 0 : tensors_.x.size());
+    for (size_t i = 0; i < out.x.size(); ++i) {
+      gather_rows(tensors_.x[i], rows, out.x[i], DType::kF32);
+    }
+    read_targets(tensors_.y, rows, out);
+    if (has_weights()) {
+      gather_rows(tensors_.weights, rows, out.weights, DType::kF32);
+    } else {
+      out.weights = Tensor();
+    }
+    return {};
+  }
+
+ private:
+  Split tensors_;
+  std::vector<SampleType> x_types_;
+  std::vector<SampleType> y_types_;
+  bool x_always_finite_ = true;
+};
+
+class SubsetSource final : public DataSource {
+ public:
+  SubsetSource(SourcePtr source, std::vector<int64_t> rows)
+      : source_(std::move(source)), rows_(std::move(rows)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  const std::vector<SampleType>& x_types() const override { return source_->x_types(); }
+  const std::vector<SampleType>& y_types() const override { return source_->y_types(); }
+  bool has_weights() const override { return source_->has_weights(); }
+  bool x_always_finite() const override { return source_->x_always_finite(); }
+
+  Status read(std::span<const int64_t> rows, Split& out, bool targets_only) const override {
+    EW_TRY_VOID(check_rows(rows, size()));
+    std::vector<int64_t> mapped(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) mapped[i] = rows_[static_cast<size_t>(rows[i])];
+    return source_->read(mapped, out, targets_only);
+  }
+
+ private:
+  SourcePtr source_;
+  std::vector<int64_t> rows_;
+};
+
+}  // namespace
+
+Result<SourcePtr> array_source(Split tensors) {
+  if (tensors.x.empty()) return invalid_argument("a data set needs at least one input array");
+  std::vector<const Tensor*> all;
+  for (const Tensor& x : tensors.x) all.push_back(&x);
+  for (const Tensor& y : tensors.y) all.push_back(&y);
+  if (tensors.weights.data() != nullptr) {
+    if (tensors.weights.shape().rank() != 1) {
+      return invalid_argument("sample weights: expected shape (rows,), found ",
+                              tensors.weights.shape());
+    }
+    all.push_back(&tensors.weights);
+  }
+  for (const Tensor* tensor : all) {
+    if (tensor->shape().rank() == 0) {
+      return invalid_argument("expected an array with rows, found a single number");
+    }
+    if (tensor->shape()[0] != all[0]->shape()[0]) {
+      return invalid_argument("arrays have different numbers of rows: ", all[0]->shape(), " and ",
+                              tensor->shape());
+    }
+  }
+  return SourcePtr(std::make_shared<ArraySource>(std::move(tensors)));
+}
+
+SourcePtr subset(SourcePtr source, std::vector<int64_t> rows) {
+  return std::make_shared<SubsetSource>(std::move(source), std::move(rows));
+}
+
+Result<Split> read_all(const DataSource& source) {
+  std::vector<int64_t> rows(static_cast<size_t>(source.size()));
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  Split out;
+  EW_TRY_VOID(source.read(rows, out));
+  return out;
+}
+
+}  // namespace ew::train
