@@ -272,7 +272,8 @@ Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
   for (const auto& [key, value] : call.kwargs.as_map()) {
     if (!names.empty() && key == names[0] && args.empty()) {
       positional.push_back(index_inputs(index_inputs, value));
-    } else if (!to_keywords(to_keywords, key, value)) {
+    } else {
+      to_keywords(to_keywords, key, value);
       out.call.set(key, value);
     }
   }
