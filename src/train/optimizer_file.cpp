@@ -252,8 +252,10 @@ std::vector<const SlotNames*> known_slots(const Description& d) {
   for (const SlotNames& names : kSlotNames) {
     if (find_names(d.class_name, names.canonical) == &names) out.push_back(&names);
   }
-  std::stable_sort(out.begin(), out.end(), [](const SlotNames* a, const SlotNames* b) {
-    return a->keras3.size() > b->keras3.size();
+  std::sort(out.begin(), out.end(), [](const SlotNames* a, const SlotNames* b) {
+    const size_t x = a->keras3.size();
+    const size_t y = b->keras3.size();
+    return x > y || (x == y && a < b);  // both point into kSlotNames
   });
   return out;
 }
