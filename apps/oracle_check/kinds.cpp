@@ -12,7 +12,12 @@ constexpr Kind kKinds[] = {
     {"forward", run_forward},
     {"h5_variants", run_h5_variants},
     {"weights_only", run_weights_only},
+    {"train", run_train},
+    {"fit", run_fit},
     {"optimizer_files", run_optimizer_files},
+    {"losses", run_losses},
+    {"metrics", run_metrics},
+    {"schedules", run_schedules},
 };
 
 }  // namespace

@@ -31,7 +31,16 @@ RunCase find_kind(std::string_view kind);
 std::vector<Outcome> run_forward(const OracleCase& c);
 std::vector<Outcome> run_h5_variants(const OracleCase& c);
 std::vector<Outcome> run_weights_only(const OracleCase& c);
+std::vector<Outcome> run_train(const OracleCase& c);
+std::vector<Outcome> run_fit(const OracleCase& c);
 std::vector<Outcome> run_optimizer_files(const OracleCase& c);
+std::vector<Outcome> run_losses(const OracleCase& c);
+std::vector<Outcome> run_metrics(const OracleCase& c);
+std::vector<Outcome> run_schedules(const OracleCase& c);
+
+/// The loss that the fixtures' generator calls `word` ("cce_smooth"), or null. Keras' own config of
+/// a loss leaves arguments out (Huber's delta), so that the word is needed.
+Config named_loss(std::string_view word);
 
 Result<ir::Tensor> read_tensor(const std::string& path);
 /// The arrays that a list of file names in case.json names.

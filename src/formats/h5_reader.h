@@ -17,7 +17,7 @@ struct H5ReadLimits {
   /// can blow up a few bytes into anything.
   int64_t max_content_bytes = int64_t{1} << 32;
   int64_t max_objects = 1'000'000;  ///< groups, datasets, attributes and strings together
-  int cpu_seconds = 60;             ///< of the child
+  int cpu_seconds = 30;             ///< of the child
   int wall_seconds = 300;           ///< from the start to the last byte
 };
 

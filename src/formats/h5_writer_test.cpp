@@ -133,7 +133,7 @@ TEST_CASE("h5_writer: refuses trees that HDF5 cannot hold and says where") {
 
 TEST_CASE("h5_writer: a folder that is not there is an error with the path, and leaves nothing") {
   const auto status = write_h5("/nonexistent/model.h5", sample());
-  CHECK(status.error().code == ErrorCode::kIo);
+  CHECK(status.error().code == ErrorCode::kNotFound);
   CHECK(status.error().message.starts_with("/nonexistent/model.h5: "));
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("h5_writer: a full disk is an error, and the old file stays") {
   CHECK(status.error().message.find("No space left") != std::string::npos);
   CHECK(read_h5(path).value() == weights(100, 0));
   CHECK(list_directory(folder.path()).value() == std::vector<std::string>{"model.h5"});
-  CHECK(write_h5(path, sample()).ok());  // and the library still works
+  CHECK(write_h5(path, sample()).ok());
 }
 
 }  // namespace ew::formats

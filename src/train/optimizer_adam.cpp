@@ -2,34 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/optimizer_kernels.h"
 #include "train/optimizer_rule.h"
 
 namespace ew::train {
 namespace {
-
-struct AdamScalars {
-  float rate;  ///< with both bias corrections
-  float one_minus_beta_1, one_minus_beta_2, epsilon;
-};
-
-void adam(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-          float* __restrict v, const AdamScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    m[i] += (g[i] - m[i]) * s.one_minus_beta_1;
-    v[i] += (g[i] * g[i] - v[i]) * s.one_minus_beta_2;
-    p[i] -= m[i] * s.rate / (std::sqrt(v[i]) + s.epsilon);
-  }
-}
-
-void adam_amsgrad(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-                  float* __restrict v, float* __restrict v_hat, const AdamScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    m[i] += (g[i] - m[i]) * s.one_minus_beta_1;
-    v[i] += (g[i] * g[i] - v[i]) * s.one_minus_beta_2;
-    v_hat[i] = std::max(v_hat[i], v[i]);
-    p[i] -= m[i] * s.rate / (std::sqrt(v_hat[i]) + s.epsilon);
-  }
-}
 
 class Adam : public UpdateRule {
  public:
@@ -49,29 +26,20 @@ class Adam : public UpdateRule {
   }
   void update(const Block& b) const override {
     if (is_amsgrad_) {
-      adam_amsgrad(b.size, b.value, b.gradient, b.slots[0], b.slots[1], b.slots[2], scalars_);
+      kernels::adam_amsgrad(b.size, b.value, b.gradient, b.slots[0], b.slots[1], b.slots[2],
+                            scalars_);
     } else {
-      adam(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
+      kernels::adam(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
     }
   }
 
  private:
   float beta_1_, beta_2_;
   bool is_amsgrad_;
-  AdamScalars scalars_;
+  kernels::AdamScalars scalars_;
 };
 
 // Adamax: Adam with the infinity norm.
-
-void adamax(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-            float* __restrict u, float rate, float one_minus_beta_1, float beta_2, float epsilon,
-            float correction) {
-  for (int64_t i = 0; i < n; ++i) {
-    m[i] += (g[i] - m[i]) * one_minus_beta_1;
-    u[i] = std::max(beta_2 * u[i], std::abs(g[i]));
-    p[i] -= rate * m[i] / (correction * (u[i] + epsilon));
-  }
-}
 
 class Adamax : public UpdateRule {
  public:
@@ -86,8 +54,8 @@ class Adamax : public UpdateRule {
     correction_ = 1.0f - std::pow(beta_1_, static_cast<float>(step));
   }
   void update(const Block& b) const override {
-    adamax(b.size, b.value, b.gradient, b.slots[0], b.slots[1], rate_, one_minus_beta_1_, beta_2_,
-           epsilon_, correction_);
+    kernels::adamax(b.size, b.value, b.gradient, b.slots[0], b.slots[1], rate_, one_minus_beta_1_,
+                    beta_2_, epsilon_, correction_);
   }
 
  private:
@@ -97,26 +65,6 @@ class Adamax : public UpdateRule {
 };
 
 // Nadam: Adam with Nesterov momentum (Dozat, 2015); the momentum itself follows a schedule.
-
-struct NadamScalars {
-  float rate;
-  float one_minus_beta_1, one_minus_beta_2, epsilon;
-  float momentum_weight, momentum_correction;  ///< of the next step
-  float gradient_weight, gradient_correction;  ///< of this one
-  float velocity_correction;
-};
-
-void nadam(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-           float* __restrict v, const NadamScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    m[i] += (g[i] - m[i]) * s.one_minus_beta_1;
-    v[i] += (g[i] * g[i] - v[i]) * s.one_minus_beta_2;
-    const float m_hat = s.momentum_weight * m[i] / s.momentum_correction +
-                        s.gradient_weight * g[i] / s.gradient_correction;
-    const float v_hat = v[i] / s.velocity_correction;
-    p[i] -= m_hat * s.rate / (std::sqrt(v_hat) + s.epsilon);
-  }
-}
 
 class Nadam : public UpdateRule {
  public:
@@ -141,14 +89,14 @@ class Nadam : public UpdateRule {
     scalars_.velocity_correction = 1.0f - std::pow(beta_2_, static_cast<float>(step));
   }
   void update(const Block& b) const override {
-    nadam(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
+    kernels::nadam(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
   }
   float* schedule_product() override { return &product_; }
 
  private:
   float beta_1_, beta_2_;
   float product_ = 1;
-  NadamScalars scalars_{};
+  kernels::NadamScalars scalars_{};
 };
 
 // Lamb: Adam's step rescaled to the norm of its parameter (You et al., 2019).

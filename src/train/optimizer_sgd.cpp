@@ -1,8 +1,8 @@
-// SGD, RMSprop, Adagrad, Adadelta, Ftrl and Lion. The loops are plain so that the compiler
-// vectorises them; each keeps Keras' order of operations.
+// SGD, RMSprop, Adagrad, Adadelta, Ftrl and Lion.
 #include <cmath>
 #include <limits>
 
+#include "train/optimizer_kernels.h"
 #include "train/optimizer_rule.h"
 
 namespace ew::train {
@@ -11,27 +11,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // SGD: m = momentum m - rate g; p += m (Nesterov: p += momentum m - rate g).
-
-void sgd_plain(int64_t n, float* __restrict p, const float* __restrict g, float rate) {
-  for (int64_t i = 0; i < n; ++i) p[i] -= g[i] * rate;
-}
-
-void sgd_momentum(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-                  float rate, float momentum) {
-  for (int64_t i = 0; i < n; ++i) {
-    m[i] = m[i] * momentum - g[i] * rate;
-    p[i] += m[i];
-  }
-}
-
-void sgd_nesterov(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-                  float rate, float momentum) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float step = g[i] * rate;
-    m[i] = m[i] * momentum - step;
-    p[i] += m[i] * momentum - step;
-  }
-}
 
 class Sgd : public UpdateRule {
  public:
@@ -44,8 +23,8 @@ class Sgd : public UpdateRule {
   }
   void begin(float rate, int64_t) override { rate_ = rate; }
   void update(const Block& b) const override {
-    if (momentum_ == 0) return sgd_plain(b.size, b.value, b.gradient, rate_);
-    const auto step = nesterov_ ? sgd_nesterov : sgd_momentum;
+    if (momentum_ == 0) return kernels::sgd_plain(b.size, b.value, b.gradient, rate_);
+    const auto step = nesterov_ ? kernels::sgd_nesterov : kernels::sgd_momentum;
     step(b.size, b.value, b.gradient, b.slots[0], rate_, momentum_);
   }
 
@@ -56,34 +35,6 @@ class Sgd : public UpdateRule {
 };
 
 // RMSprop: v = rho v + (1 - rho) g^2; p -= rate g / sqrt(v [- average(g)^2] + epsilon).
-
-struct RmspropScalars {
-  float rate, rho, one_minus_rho, momentum, epsilon;
-};
-
-void rmsprop_plain(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict v,
-                   const RmspropScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    v[i] = s.rho * v[i] + s.one_minus_rho * (g[i] * g[i]);
-    p[i] -= s.rate * g[i] / std::sqrt(v[i] + s.epsilon);
-  }
-}
-
-/// `m` and `average` may be null.
-void rmsprop_full(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict v,
-                  float* __restrict m, float* __restrict average, const RmspropScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    v[i] = s.rho * v[i] + s.one_minus_rho * (g[i] * g[i]);
-    float denominator = v[i] + s.epsilon;
-    if (average) {
-      average[i] = s.rho * average[i] + s.one_minus_rho * g[i];
-      denominator = v[i] - average[i] * average[i] + s.epsilon;
-    }
-    float step = s.rate * g[i] / std::sqrt(denominator);
-    if (m) step = m[i] = s.momentum * m[i] + step;
-    p[i] -= step;
-  }
-}
 
 class Rmsprop : public UpdateRule {
  public:
@@ -100,28 +51,20 @@ class Rmsprop : public UpdateRule {
   void begin(float rate, int64_t) override { scalars_.rate = rate; }
   void update(const Block& b) const override {
     if (!has_momentum() && !is_centered_) {
-      return rmsprop_plain(b.size, b.value, b.gradient, b.slots[0], scalars_);
+      return kernels::rmsprop_plain(b.size, b.value, b.gradient, b.slots[0], scalars_);
     }
     float* momentum = has_momentum() ? b.slots[1] : nullptr;
     float* average = is_centered_ ? b.slots[has_momentum() ? 2 : 1] : nullptr;
-    rmsprop_full(b.size, b.value, b.gradient, b.slots[0], momentum, average, scalars_);
+    kernels::rmsprop_full(b.size, b.value, b.gradient, b.slots[0], momentum, average, scalars_);
   }
 
  private:
   bool has_momentum() const { return scalars_.momentum > 0; }
-  RmspropScalars scalars_;
+  kernels::RmspropScalars scalars_;
   bool is_centered_;
 };
 
 // Adagrad: a += g^2; p -= rate g / sqrt(a + epsilon).
-
-void adagrad(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict a,
-             float rate, float epsilon) {
-  for (int64_t i = 0; i < n; ++i) {
-    a[i] += g[i] * g[i];
-    p[i] -= rate * g[i] / std::sqrt(a[i] + epsilon);
-  }
-}
 
 class Adagrad : public UpdateRule {
  public:
@@ -132,7 +75,7 @@ class Adagrad : public UpdateRule {
   std::vector<SlotDef> slots() const override { return {{"accumulator", initial_}}; }
   void begin(float rate, int64_t) override { rate_ = rate; }
   void update(const Block& b) const override {
-    adagrad(b.size, b.value, b.gradient, b.slots[0], rate_, epsilon_);
+    kernels::adagrad(b.size, b.value, b.gradient, b.slots[0], rate_, epsilon_);
   }
 
  private:
@@ -141,16 +84,6 @@ class Adagrad : public UpdateRule {
 };
 
 // Adadelta: steps scaled by the ratio of the running sizes of updates and gradients.
-
-void adadelta(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict grads,
-              float* __restrict deltas, float rate, float rho, float one_minus_rho, float epsilon) {
-  for (int64_t i = 0; i < n; ++i) {
-    grads[i] = rho * grads[i] + one_minus_rho * (g[i] * g[i]);
-    const float delta = -(std::sqrt(deltas[i] + epsilon) * g[i] / std::sqrt(grads[i] + epsilon));
-    deltas[i] = rho * deltas[i] + one_minus_rho * (delta * delta);
-    p[i] += rate * delta;
-  }
-}
 
 class Adadelta : public UpdateRule {
  public:
@@ -163,8 +96,8 @@ class Adadelta : public UpdateRule {
   }
   void begin(float rate, int64_t) override { rate_ = rate; }
   void update(const Block& b) const override {
-    adadelta(b.size, b.value, b.gradient, b.slots[0], b.slots[1], rate_, rho_, one_minus_rho_,
-             epsilon_);
+    kernels::adadelta(b.size, b.value, b.gradient, b.slots[0], b.slots[1], rate_, rho_,
+                      one_minus_rho_, epsilon_);
   }
 
  private:
@@ -173,24 +106,6 @@ class Adadelta : public UpdateRule {
 };
 
 // Ftrl: McMahan et al., "Ad Click Prediction", 2013, with Keras' shrinkage and beta.
-
-struct FtrlScalars {
-  float rate, power, l1, two_l2, two_shrinkage;
-};
-
-void ftrl(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict accumulator,
-          float* __restrict linear, const FtrlScalars& s) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float shrunk = g[i] + s.two_shrinkage * p[i];
-    const float next = accumulator[i] + g[i] * g[i];
-    const float next_power = std::pow(next, s.power);
-    linear[i] += shrunk - (next_power - std::pow(accumulator[i], s.power)) / s.rate * p[i];
-    const float quadratic = next_power / s.rate + s.two_l2;
-    const float clipped = std::fmin(std::fmax(linear[i], -s.l1), s.l1);
-    p[i] = (clipped - linear[i]) / quadratic;
-    accumulator[i] = next;
-  }
-}
 
 class Ftrl : public UpdateRule {
  public:
@@ -212,26 +127,15 @@ class Ftrl : public UpdateRule {
     scalars_.two_l2 = 2.0f * (l2_ + beta_ / (2.0f * rate));
   }
   void update(const Block& b) const override {
-    ftrl(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
+    kernels::ftrl(b.size, b.value, b.gradient, b.slots[0], b.slots[1], scalars_);
   }
 
  private:
   float initial_, l2_, beta_;
-  FtrlScalars scalars_;
+  kernels::FtrlScalars scalars_;
 };
 
 // Lion: p -= rate sign(beta_1 m + (1 - beta_1) g); Chen et al., 2023.
-
-void lion(int64_t n, float* __restrict p, const float* __restrict g, float* __restrict m,
-          float rate, float beta_1, float beta_2) {
-  const float one_minus_1 = 1.0f - beta_1;
-  const float one_minus_2 = 1.0f - beta_2;
-  for (int64_t i = 0; i < n; ++i) {
-    const float direction = m[i] * beta_1 + g[i] * one_minus_1;
-    p[i] -= rate * static_cast<float>((direction > 0) - (direction < 0));
-    m[i] = m[i] * beta_2 + g[i] * one_minus_2;
-  }
-}
 
 class Lion : public UpdateRule {
  public:
@@ -241,7 +145,7 @@ class Lion : public UpdateRule {
   std::vector<SlotDef> slots() const override { return {{"momentum"}}; }
   void begin(float rate, int64_t) override { rate_ = rate; }
   void update(const Block& b) const override {
-    lion(b.size, b.value, b.gradient, b.slots[0], rate_, beta_1_, beta_2_);
+    kernels::lion(b.size, b.value, b.gradient, b.slots[0], rate_, beta_1_, beta_2_);
   }
 
  private:

@@ -19,13 +19,12 @@ struct Hdf5PluginLimits {
 /// Takes bytes; returns false to stop the sender.
 using Hdf5PluginSink = bool (*)(void* context, const uint8_t* bytes, size_t size);
 
-/// What to write, and where the reason of a failure goes.
+/// What to write, where the file's bytes go, and where the reason of a failure goes.
 struct Hdf5PluginWrite {
   const H5Group* root;
   int gzip_level;
   int64_t min_compress_bytes;
-  const char* path;     ///< null: the file's bytes go to the sink
-  Hdf5PluginSink sink;  ///< null if there is a path
+  Hdf5PluginSink sink;
   void* context;
   char* message;
   size_t message_size;

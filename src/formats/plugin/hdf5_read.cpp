@@ -113,8 +113,7 @@ class Walker {
     EW_TRY_VOID(attributes(id));
     EW_TRY(const Names names, list(id, false));
     if (!names.not_hard.empty()) {
-      return unsupported(path_, "/", names.not_hard,
-                         ": soft and external links are not followed");
+      return unsupported(path_, "/", names.not_hard, ": soft and external links are not followed");
     }
     for (const std::string& name : names.all) {
       const size_t parent = path_.size();

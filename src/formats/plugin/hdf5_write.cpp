@@ -28,7 +28,7 @@ size_t index_bytes(int rank) {
 }
 
 Error refused(const std::string& where, const char* what) {
-  return make_error(ErrorCode::kIo, where, ": cannot ", what, ": ", take_reason());
+  return make_error(ErrorCode::kInternal, where, ": cannot ", what, ": ", take_reason());
 }
 
 Status check_value(const std::string& where, const H5Value& v) {
@@ -189,38 +189,34 @@ class Writer {
   const Hdf5PluginWrite& job_;
 };
 
-Status send_image(hid_t file, const Hdf5PluginWrite& job) {
+/// The file's bytes. It exists in memory only: on a failing disk libhdf5 leaks and is left in a
+/// state that nothing can be relied on.
+Result<std::vector<uint8_t>> make_image(const Hdf5PluginWrite& job) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS));
+  H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  H5Pset_fapl_core(access, size_t{1} << 20, false);
+  const Handle creation(H5Pcreate(H5P_FILE_CREATE));
+  H5Pset_obj_track_times(creation, false);
+  const Handle file(H5Fcreate("image", H5F_ACC_TRUNC, creation, access));
+  if (!file.ok()) return refused("/", "create the file");
+  const Handle root(H5Gopen2(file, "/", H5P_DEFAULT));
+  if (!root.ok()) return refused("/", "open the root group");
+  EW_TRY_VOID(Writer(job).members(root, "", *job.root));
+  if (H5Fflush(file, H5F_SCOPE_GLOBAL) < 0) return refused("/", "complete the file");
   const ssize_t size = H5Fget_file_image(file, nullptr, 0);
   if (size < 0) return refused("/", "get the file's bytes");
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
   if (H5Fget_file_image(file, bytes.data(), bytes.size()) != size) {
     return refused("/", "get the file's bytes");
   }
-  if (!job.sink(job.context, bytes.data(), bytes.size())) {
-    return make_error(ErrorCode::kIo, "the receiver is gone");
-  }
-  return {};
+  return bytes;
 }
 
-Status write_file(const Hdf5PluginWrite& job) {
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS));
-  H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST);
-  H5Pset_file_locking(access, false, true);  // fails on some network file systems
-  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-  if (job.path == nullptr) H5Pset_fapl_core(access, size_t{1} << 20, false);
-  const Handle creation(H5Pcreate(H5P_FILE_CREATE));
-  H5Pset_obj_track_times(creation, false);
-  Handle file(H5Fcreate(job.path ? job.path : "image", H5F_ACC_TRUNC, creation, access));
-  if (!file.ok()) return refused("/", "create the file");
-  {
-    const Handle root(H5Gopen2(file, "/", H5P_DEFAULT));
-    if (!root.ok()) return refused("/", "open the root group");
-    EW_TRY_VOID(Writer(job).members(root, "", *job.root));
-  }
-  if (H5Fflush(file, H5F_SCOPE_GLOBAL) < 0) return refused("/", "write the file");
-  if (job.path == nullptr) EW_TRY_VOID(send_image(file, job));
-  if (H5Fclose(file.release()) < 0) return refused("/", "close the file");
-  return {};
+Status write_image(const Hdf5PluginWrite& job) {
+  EW_TRY(const std::vector<uint8_t> bytes, make_image(job));
+  if (job.sink(job.context, bytes.data(), bytes.size())) return {};
+  return make_error(ErrorCode::kIo, "the receiver is gone");
 }
 
 }  // namespace
@@ -228,7 +224,7 @@ Status write_file(const Hdf5PluginWrite& job) {
 int write_tree(const Hdf5PluginWrite& job) {
   Status status;
   try {
-    status = write_file(job);
+    status = write_image(job);
   } catch (const std::bad_alloc&) {
     status = make_error(ErrorCode::kResourceLimit, "out of memory while writing");
   }

@@ -29,7 +29,7 @@ struct BatchNormBackward {
   const float* beta = nullptr;     // as in forward; read only if there is a clamp
   const float* mean = nullptr;     // from forward
   const float* inv_std = nullptr;  // from forward
-  Clamp clamp{};                     // as in forward
+  Clamp clamp{};                   // as in forward
   const float* dy = nullptr;
   float* dx = nullptr;      // [rows, channels], may be dy (in place)
   float* dgamma = nullptr;  // [channels]

@@ -6,6 +6,7 @@
 #include "runtime/kernels/conv2d.h"
 #include "runtime/kernels/gemm_impl.h"
 #include "runtime/kernels/padding.h"
+#include "runtime/kernels/shared_tile.h"
 
 namespace ew::kernels::EW_TARGET {
 
@@ -17,6 +18,7 @@ struct ConvPass {
   int64_t target_h = 0, target_w = 0;
   PaddedImage image;  // of the source
   int64_t phases_h = 1, phases_w = 1;
+  bool has_empty_phase = false;  // without taps: its targets are 0
 };
 
 inline bool is_pointwise(const Conv2dShape& s) {
@@ -79,6 +81,12 @@ inline ConvPass gradient_pass(const Conv2dShape& s) {
   p.image = padded_gradient(s.window, s.out_c);
   p.phases_h = s.window.stride_h;
   p.phases_w = s.window.stride_w;
+  for (int64_t h = 0; h < p.phases_h; ++h) {
+    if (grad_taps_h(s.window, h).count == 0) p.has_empty_phase = true;
+  }
+  for (int64_t w = 0; w < p.phases_w; ++w) {
+    if (grad_taps_w(s.window, w).count == 0) p.has_empty_phase = true;
+  }
   return p;
 }
 
@@ -130,7 +138,12 @@ inline void conv_panel(const ConvPass& p, const ConvPhase& phase, int64_t group,
   t.a_outer = phase.y.offset_step * source_row;
   t.a_row = phase.x.in_step * source_c;
   t.ldc = phase.x.output_step * target_c;
-  if (phase.x.offset_step == 1 && p.groups == 1) {
+  const bool adjacent = phase.x.offset_step == 1 && p.groups == 1;
+  const bool shared =
+      adjacent && vectors == 1 && phase.x.in_step == 1 && has_shared_tile(phase.x.count);
+  if (shared) {
+    t.length = p.depth;
+  } else if (adjacent) {
     t.length = phase.x.count * p.depth;
   } else {
     t.inner = phase.x.count;
@@ -156,19 +169,22 @@ inline void conv_panel(const ConvPass& p, const ConvPhase& phase, int64_t group,
             ((phase.y.first_output + i * phase.y.output_step) * p.target_w + phase.x.first_output) *
                 target_c +
             group * p.columns + column;
-      run_rows<false>(t, vectors, phase.x.outputs);
+      if (shared) {
+        run_shared_rows(t, phase.x.count, phase.x.outputs);
+      } else {
+        run_rows<false>(t, vectors, phase.x.outputs);
+      }
     }
   }
 }
 
-/// Zeros the targets of a phase that no tap reaches.
-inline void clear_phase(const ConvPass& p, const ConvPhase& phase, float* target) {
-  const int64_t target_c = p.groups * p.columns;
-  for (int64_t i = 0; i < phase.y.outputs; ++i) {
-    float* row = target + (phase.y.first_output + i * phase.y.output_step) * p.target_w * target_c;
-    for (int64_t j = 0; j < phase.x.outputs; ++j) {
-      std::memset(row + (phase.x.first_output + j * phase.x.output_step) * target_c, 0,
-                  bytes_of(target_c));
+/// Zeros the target rows that one of so many bands writes in any phase.
+inline void clear_band(const ConvPass& p, int64_t band, int64_t bands, float* target) {
+  const int64_t row_size = p.target_w * p.groups * p.columns;
+  for (int64_t h = 0; h < p.phases_h; ++h) {
+    const int64_t rows = max_of(0, ceil_div(p.target_h - h, p.phases_h));
+    for (int64_t i = rows * band / bands; i < rows * (band + 1) / bands; ++i) {
+      std::memset(target + (h + i * p.phases_h) * row_size, 0, bytes_of(row_size));
     }
   }
 }
@@ -195,18 +211,16 @@ void run_conv(const ConvPass& p, const FindPhase& find_phase, const ConvEpilogue
       const int64_t n = task / bands;
       const int64_t band = task % bands;
       const float* image = p.image.get(source + n * source_size, slot);
+      float* out = target + n * target_size;
+      if (p.has_empty_phase) clear_band(p, band, bands, out);
       for (int64_t h = 0; h < p.phases_h; ++h) {
         for (int64_t w = 0; w < p.phases_w; ++w) {
           const ConvPhase phase = find_phase(h, w);
-          if (phase.rows(p) == 0) {
-            if (band == 0) clear_phase(p, phase, target + n * target_size);
-            continue;
-          }
           const int64_t row = phase.y.outputs * band / bands;
           const int64_t end = phase.y.outputs * (band + 1) / bands;
           for (int64_t g = 0; g < p.groups; ++g) {
             for (int64_t panel = 0; panel < phase.panels.count; ++panel) {
-              conv_panel(p, phase, g, panel, epilogue, image, target + n * target_size, row, end);
+              conv_panel(p, phase, g, panel, epilogue, image, out, row, end);
             }
           }
         }

@@ -11,7 +11,8 @@
 namespace ew::kernels::EW_TARGET {
 
 inline constexpr int64_t kWeightChunks = 4;
-inline constexpr int64_t kBlockPixels = 128;
+inline constexpr int64_t kBlockPixels = 128;      // of layers with many channels
+inline constexpr int64_t kWideBlockPixels = 256;  // of layers with few
 
 struct WeightPlan {
   PaddedImage image;
@@ -24,10 +25,11 @@ struct WeightPlan {
   explicit WeightPlan(const Conv2dShape& s) : image(padded_input(s.window, s.in_c)) {
     const int64_t pixels = max_of(1, s.window.out_h * s.window.out_w);
     chunks = max_of(1, min_of(kWeightChunks, s.batch / 2));
-    block_images = max_of(1, kBlockPixels / pixels);
+    const int64_t block = s.in_c + s.out_c <= 48 ? kWideBlockPixels : kBlockPixels;
+    block_images = max_of(1, block / pixels);
     block_rows = block_images > 1
                      ? s.window.out_h
-                     : max_of(1, min_of(s.window.out_h, kBlockPixels / max_of(1, s.window.out_w)));
+                     : max_of(1, min_of(s.window.out_h, block / max_of(1, s.window.out_w)));
     columns = s.out_c / s.groups;
     packed_columns = columns % kLanes == 0 ? 0 : round_up(columns, kLanes);
     weights = s.window.kernel_h * s.window.kernel_w * (s.in_c / s.groups) * s.out_c;
@@ -73,7 +75,8 @@ inline void add_block(const Conv2dShape& s, const WeightPlan& p, const PixelBloc
   t.length = w.out_w;
   t.a_step = w.stride_w * s.in_c;
   t.a_row = 1;
-  if (t.a_inner == t.length * t.a_step) {
+  const bool shared = merge && w.kernel_w == 3 && w.stride_w == 1 && w.out_w >= 2;
+  if (!shared && t.a_inner == t.length * t.a_step) {
     t.length *= t.inner;
     t.inner = 1;
     if (t.a_outer == t.length * t.a_step) {
@@ -95,7 +98,11 @@ inline void add_block(const Conv2dShape& s, const WeightPlan& p, const PixelBloc
           t.b = block.dy + g * block.dy_group + column;
           t.c = dw + (ky * w.kernel_w + run) * depth * s.out_c + g * p.columns + column;
           t.last = panels.last(panel);
-          run_rows<true>(t, panels.width(panel), rows);
+          if (shared && panels.width(panel) == 1) {
+            run_shared_weight_rows(t, depth * s.out_c, depth);
+          } else {
+            run_rows<true>(t, panels.width(panel), rows);
+          }
         }
       }
     }
@@ -137,7 +144,11 @@ inline void add_images(const Conv2dShape& s, const WeightPlan& p, const float* x
   float* packed = scratch + p.padded_size();
   if (dbias != nullptr) std::memset(dbias, 0, bytes_of(s.out_c));
   bool accumulate = false;
-  for (int64_t n = first; n < end; n += p.block_images) {
+  // Backwards: the gradient of the input, which usually follows, then finds the first images
+  // cached.
+  const int64_t blocks = ceil_div(end - first, p.block_images);
+  for (int64_t b = blocks - 1; b >= 0; --b) {
+    const int64_t n = first + b * p.block_images;
     PixelBlock block;
     block.images = min_of(p.block_images, end - n);
     block.x = x + n * x_size;
@@ -189,7 +200,8 @@ inline void conv2d_grad_weights(const Conv2dShape& s, const float* x, const floa
     if (dbias == nullptr) return dbias;
     return chunk == 0 ? dbias : kernel_of(chunk) + array_size(p.weights);
   };
-  parallel_for(pool, p.chunks, [&](int64_t chunk) {
+  parallel_for(pool, p.chunks, [&](int64_t i) {
+    const int64_t chunk = p.chunks - 1 - i;
     add_images(s, p, x, dy, s.batch * chunk / p.chunks, s.batch * (chunk + 1) / p.chunks,
                kernel_of(chunk), bias_of(chunk),
                scratch + chunk * (p.padded_size() + p.packed_size(s)));

@@ -1,9 +1,12 @@
-#include "runtime/kernels/cpu.h"
-
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "runtime/kernels/kernels.h"
 
 namespace ew::kernels {
 namespace {
@@ -20,6 +23,24 @@ TEST_CASE("detect_cpu: the environment lowers the choice, nonsense is ignored") 
   CHECK(detect_cpu() == best);
   unsetenv("EDGEWISE_CPU");
   if (before != nullptr) setenv("EDGEWISE_CPU", kept.c_str(), 1);
+}
+
+TEST_CASE("FlushSubnormals: subnormal results are zero inside, also in the pool, and not after") {
+  ThreadPool pool(3);
+  const std::vector<float> tiny(100'000, 1e-30F);
+  std::vector<float> product(tiny.size());
+  const auto n = static_cast<int64_t>(tiny.size());
+  for (const CpuTarget target : {CpuTarget::kPortable, detect_cpu()}) {
+    const auto count_subnormal = [&] {
+      kernels(target).affine(n, tiny.data(), 1e-10F, 0, product.data(), &pool);
+      return std::count_if(product.begin(), product.end(), [](float x) { return x > 0; });
+    };
+    {
+      const FlushSubnormals flush;
+      CHECK(count_subnormal() == 0);
+    }
+    CHECK(count_subnormal() == n);
+  }
 }
 
 }  // namespace

@@ -13,12 +13,15 @@ inline size_t depthwise_grad_input_workspace_bytes(const DepthwiseShape& s, int 
   return bytes_of(image_lanes(s.batch, threads) * (repeated_size(s) + padded_size(image)));
 }
 
+/// Rows [first, end) of one phase; `rows` is the padded row that offset -image.top of the first
+/// reads.
 inline void depthwise_grad_phase(const DepthwiseShape& s, const PaddedImage& image, const Taps& ty,
-                                 const Taps& tx, const float* dy, const float* w, float* dx) {
+                                 const Taps& tx, const float* rows, int64_t first, int64_t end,
+                                 const float* w, float* dx) {
   const int64_t c = out_channels(s);
   DepthwiseTile t;
   t.taps_h = ty.count;
-  t.taps_w = ty.count == 0 ? 0 : tx.count;
+  t.taps_w = tx.count;
   t.x_tap_h = ty.offset_step * image.row_stride();
   t.x_tap_w = tx.offset_step * c;
   t.x_pixel = c;
@@ -26,11 +29,34 @@ inline void depthwise_grad_phase(const DepthwiseShape& s, const PaddedImage& ima
   t.w_tap_h = ty.tap_step * s.window.kernel_w * c;
   t.w_tap_w = tx.tap_step * c;
   t.y_pixel = tx.output_step * c;
-  for (int64_t i = 0; i < ty.outputs; ++i) {
-    t.x = dy + (i + ty.first_offset + image.top) * image.row_stride() +
+  for (int64_t i = first; i < end; ++i) {
+    t.x = rows + (i - first + ty.first_offset + image.top) * image.row_stride() +
           (tx.first_offset + image.left) * c;
     t.y = dx + ((ty.first_output + i * ty.output_step) * s.window.in_w + tx.first_output) * c;
     depthwise_row(t, c, tx.outputs);
+  }
+}
+
+/// One image: bands of rows that all phases share.
+inline void depthwise_grad_image(const DepthwiseShape& s, const PaddedImage& image, const float* dy,
+                                 const float* w, float* padded, float* dx) {
+  const Window2d& v = s.window;
+  const int64_t outputs = ceil_div(v.in_h, v.stride_h);
+  const int64_t overlap = max_of(0, image.rows - outputs);
+  const int64_t band = band_rows(image, 1, overlap);
+  for (int64_t first = 0; first < outputs; first += band) {
+    const float* rows = dy + first * image.row_stride();
+    if (image.needs_copy()) {
+      image.copy(dy, first, min_of(image.rows, first + band + overlap), padded);
+      rows = padded;
+    }
+    for (int64_t ph = 0; ph < v.stride_h; ++ph) {
+      const Taps ty = grad_taps_h(v, ph);
+      const int64_t end = min_of(ty.outputs, first + band);
+      for (int64_t pw = 0; pw < v.stride_w; ++pw) {
+        depthwise_grad_phase(s, image, ty, grad_taps_w(v, pw), rows, first, end, w, dx);
+      }
+    }
   }
 }
 
@@ -44,39 +70,35 @@ inline void depthwise_grad_input(const DepthwiseShape& s, const float* dy, const
   parallel_for(pool, lanes, [&](int64_t lane) {
     float* repeated = static_cast<float*>(workspace) + lane * lane_size;
     for (int64_t n = lane; n < s.batch; n += lanes) {
-      const float* source = image.get(dy + n * v.out_h * v.out_w * c, repeated + repeated_size(s));
       float* target = dx + n * v.in_h * v.in_w * s.channels;
       float* wide = s.multiplier > 1 ? repeated : target;
-      for (int64_t ph = 0; ph < v.stride_h; ++ph) {
-        for (int64_t pw = 0; pw < v.stride_w; ++pw) {
-          depthwise_grad_phase(s, image, grad_taps_h(v, ph), grad_taps_w(v, pw), source, w, wide);
-        }
-      }
+      depthwise_grad_image(s, image, dy + n * v.out_h * v.out_w * c, w, repeated + repeated_size(s),
+                           wide);
       if (s.multiplier > 1) sum_channels(wide, v.in_h * v.in_w, s.channels, s.multiplier, target);
     }
   });
 }
 
-/// dw[tap] += sum over a block of output rows of x[. + tap] * dy, for kTaps taps of one kernel row
-/// and kVectors vectors of channels.
+/// dw[tap] += sum over output rows of x[. + tap] * dy, for kTapRows x kTaps taps of the kernel and
+/// kVectors vectors of channels.
 struct DepthwiseWeightTile {
   int64_t rows = 0, pixels = 0;
   const float* x = nullptr;
-  int64_t x_row = 0, x_pixel = 0, x_tap = 0;
+  int64_t x_row = 0, x_pixel = 0, x_tap_row = 0, x_tap = 0;
   const float* dy = nullptr;
   int64_t dy_row = 0, dy_pixel = 0;
   float* dw = nullptr;
-  int64_t dw_tap = 0;
+  int64_t dw_tap_row = 0, dw_tap = 0;
   int64_t lanes = kLanes;
 };
 
-template <int kTaps, int kVectors, bool kPartial>
+template <int kTapRows, int kTaps, int kVectors, bool kPartial>
 void run_depthwise_weights(const DepthwiseWeightTile& t) {
-  Vec sum[kTaps][kVectors];
-#pragma GCC unroll 8
-  for (int k = 0; k < kTaps; ++k) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[k][j] = zero();
+  Vec sum[kTapRows][kTaps][kVectors];
+  for (auto& tap_row : sum) {
+    for (auto& tap : tap_row) {
+      for (Vec& s : tap) s = zero();
+    }
   }
   const int64_t tap = t.x_tap;
   for (int64_t r = 0; r < t.rows; ++r) {
@@ -86,38 +108,55 @@ void run_depthwise_weights(const DepthwiseWeightTile& t) {
 #pragma GCC unroll 4
       for (int j = 0; j < kVectors; ++j) {
         const Vec g = load_lanes<kPartial>(dy + j * kLanes, t.lanes);
+#pragma GCC unroll 4
+        for (int i = 0; i < kTapRows; ++i) {
+          const float* row = x + i * t.x_tap_row + j * kLanes;
 #pragma GCC unroll 8
-        for (int k = 0; k < kTaps; ++k) {
-          sum[k][j] = fma(load_lanes<kPartial>(x + k * tap + j * kLanes, t.lanes), g, sum[k][j]);
+          for (int k = 0; k < kTaps; ++k) {
+            sum[i][k][j] = fma(load_lanes<kPartial>(row + k * tap, t.lanes), g, sum[i][k][j]);
+          }
         }
       }
     }
   }
-#pragma GCC unroll 8
-  for (int k = 0; k < kTaps; ++k) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) {
-      float* d = t.dw + k * t.dw_tap + j * kLanes;
-      if (kPartial) {
-        store_n(d, load_n(d, t.lanes) + sum[k][j], t.lanes);
-      } else {
-        store(d, load(d) + sum[k][j]);
+  for (int i = 0; i < kTapRows; ++i) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kTaps; ++k) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+        float* d = t.dw + i * t.dw_tap_row + k * t.dw_tap + j * kLanes;
+        if (kPartial) {
+          store_n(d, load_n(d, t.lanes) + sum[i][k][j], t.lanes);
+        } else {
+          store(d, load(d) + sum[i][k][j]);
+        }
       }
     }
   }
 }
 
-/// Taps in groups of 5, 3 and 1.
+/// All taps: 3 x 3 at once, else row by row in groups of 5, 3 and 1.
 template <int kVectors, bool kPartial>
-void depthwise_weight_taps(DepthwiseWeightTile t, int64_t taps) {
-  const auto advance = [&](int64_t n) {
-    t.x += n * t.x_tap;
-    t.dw += n * t.dw_tap;
-    taps -= n;
-  };
-  for (; taps >= 5; advance(5)) run_depthwise_weights<5, kVectors, kPartial>(t);
-  for (; taps >= 3; advance(3)) run_depthwise_weights<3, kVectors, kPartial>(t);
-  for (; taps >= 1; advance(1)) run_depthwise_weights<1, kVectors, kPartial>(t);
+void depthwise_weight_taps(const DepthwiseWeightTile& base, int64_t taps_h, int64_t taps_w) {
+  if (taps_h == 3 && taps_w == 3) {
+    run_depthwise_weights<3, 3, kVectors, kPartial>(base);
+    return;
+  }
+  for (int64_t ky = 0; ky < taps_h; ++ky) {
+    DepthwiseWeightTile t = base;
+    t.x += ky * t.x_tap_row;
+    t.dw += ky * t.dw_tap_row;
+    int64_t taps = taps_w;
+    const auto advance = [&](int64_t n) {
+      t.x += n * t.x_tap;
+      t.dw += n * t.dw_tap;
+      taps -= n;
+    };
+    for (; taps >= 5; advance(5)) run_depthwise_weights<1, 5, kVectors, kPartial>(t);
+    for (; taps >= 3; advance(3)) run_depthwise_weights<1, 3, kVectors, kPartial>(t);
+    for (; taps >= 1; advance(1)) run_depthwise_weights<1, 1, kVectors, kPartial>(t);
+  }
 }
 
 inline int64_t depthwise_chunks(const DepthwiseShape& s) {
@@ -136,38 +175,39 @@ inline size_t depthwise_grad_weights_workspace_bytes(const DepthwiseShape& s, in
                   (depthwise_partial(s) + repeated_size(s) + padded_size(image)));
 }
 
-inline void depthwise_add_image(const DepthwiseShape& s, const PaddedImage& image, const float* x,
-                                const float* dy, float* dw) {
+/// Adds output rows [first, end) of one image; `x` is the first input row they read.
+inline void depthwise_add_rows(const DepthwiseShape& s, const PaddedImage& image, const float* x,
+                               const float* dy, int64_t rows, float* dw) {
   const Window2d& v = s.window;
   const int64_t channels = out_channels(s);
-  constexpr int kVectors = 2;
+  constexpr int kVectors = kRegisters == 32 ? 2 : 1;
   DepthwiseWeightTile base;
-  base.rows = v.out_h;
+  base.rows = rows;
   base.pixels = v.out_w;
   base.x_row = v.stride_h * image.row_stride();
   base.x_pixel = v.stride_w * channels;
+  base.x_tap_row = v.dilation_h * image.row_stride();
   base.x_tap = v.dilation_w * channels;
   base.dy_row = v.out_w * channels;
   base.dy_pixel = channels;
+  base.dw_tap_row = v.kernel_w * channels;
   base.dw_tap = channels;
-  for (int64_t ky = 0; ky < v.kernel_h; ++ky) {
-    for (int64_t c = 0; c < channels;) {
-      DepthwiseWeightTile t = base;
-      t.x = x + ky * v.dilation_h * image.row_stride() + c;
-      t.dy = dy + c;
-      t.dw = dw + ky * v.kernel_w * channels + c;
-      const int64_t left = channels - c;
-      if (left >= kVectors * kLanes) {
-        depthwise_weight_taps<kVectors, false>(t, v.kernel_w);
-        c += kVectors * kLanes;
-      } else if (left >= kLanes) {
-        depthwise_weight_taps<1, false>(t, v.kernel_w);
-        c += kLanes;
-      } else {
-        t.lanes = left;
-        depthwise_weight_taps<1, true>(t, v.kernel_w);
-        c = channels;
-      }
+  for (int64_t c = 0; c < channels;) {
+    DepthwiseWeightTile t = base;
+    t.x = x + c;
+    t.dy = dy + c;
+    t.dw = dw + c;
+    const int64_t left = channels - c;
+    if (left >= kVectors * kLanes) {
+      depthwise_weight_taps<kVectors, false>(t, v.kernel_h, v.kernel_w);
+      c += kVectors * kLanes;
+    } else if (left >= kLanes) {
+      depthwise_weight_taps<1, false>(t, v.kernel_h, v.kernel_w);
+      c += kLanes;
+    } else {
+      t.lanes = left;
+      depthwise_weight_taps<1, true>(t, v.kernel_h, v.kernel_w);
+      c = channels;
     }
   }
 }
@@ -179,25 +219,32 @@ inline void depthwise_grad_weights(const DepthwiseShape& s, const float* x, cons
   const int64_t taps = v.kernel_h * v.kernel_w;
   const PaddedImage image = padded_input(v, c);
   const int64_t chunks = depthwise_chunks(s);
+  const int64_t band = forward_band(image, v);
   const int64_t chunk_size = depthwise_partial(s) + repeated_size(s) + padded_size(image);
   const auto part_of = [&](int64_t chunk) {
     return static_cast<float*>(workspace) + chunk * chunk_size;
   };
-  parallel_for(pool, chunks, [&](int64_t chunk) {
+  parallel_for(pool, chunks, [&](int64_t task) {
+    const int64_t chunk = chunks - 1 - task;
     float* part = part_of(chunk);
     float* bias_part = part + array_size(taps * c);
     float* repeated = part + depthwise_partial(s);
     std::memset(part, 0, bytes_of(depthwise_partial(s)));
-    for (int64_t n = s.batch * chunk / chunks; n < s.batch * (chunk + 1) / chunks; ++n) {
+    // Backwards: the gradient of the input, which usually follows, then finds the first images
+    // cached.
+    for (int64_t n = s.batch * (chunk + 1) / chunks - 1; n >= s.batch * chunk / chunks; --n) {
       const float* source = x + n * v.in_h * v.in_w * s.channels;
       if (s.multiplier > 1) {
         repeat_channels(source, v.in_h * v.in_w, s.channels, s.multiplier, repeated);
         source = repeated;
       }
-      source = image.get(source, repeated + repeated_size(s));
-      const float* gradients = dy + n * v.out_h * v.out_w * c;
-      depthwise_add_image(s, image, source, gradients, part);
-      if (dbias != nullptr) add_column_sums(gradients, v.out_h * v.out_w, c, bias_part);
+      for (int64_t first = 0; first < v.out_h; first += band) {
+        const int64_t end = min_of(v.out_h, first + band);
+        const float* rows = band_input(image, v, source, first, end, repeated + repeated_size(s));
+        const float* gradients = dy + (n * v.out_h + first) * v.out_w * c;
+        depthwise_add_rows(s, image, rows, gradients, end - first, part);
+        if (dbias != nullptr) add_column_sums(gradients, (end - first) * v.out_w, c, bias_part);
+      }
     }
   });
   std::memcpy(dw, part_of(0), bytes_of(taps * c));

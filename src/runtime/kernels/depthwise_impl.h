@@ -3,6 +3,9 @@
 // channels. A multiplier above 1 first repeats every input channel, so that inner loops see equal
 // channels.
 
+#include <array>
+#include <utility>
+
 #include "runtime/kernels/conv2d.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/padding.h"
@@ -70,21 +73,26 @@ void run_depthwise(const DepthwiseTile& t) {
   }
 }
 
-/// `pixels` outputs in a row, tiles of up to 8 pixels of one vector or 4 of up to four.
+using DepthwiseFunction = void (*)(const DepthwiseTile&);
+
+template <int kVectors, bool kPartial, size_t... kIndex>
+constexpr std::array<DepthwiseFunction, sizeof...(kIndex)> depthwise_tiles(
+    std::index_sequence<kIndex...>) {
+  return {run_depthwise<static_cast<int>(kIndex) + 1, kVectors, kPartial>...};
+}
+
+/// `pixels` outputs in a row, in tiles of nearly equal width.
 template <int kVectors, bool kPartial>
 void depthwise_pixels(DepthwiseTile t, int64_t pixels) {
-  constexpr int kWide = kVectors == 1 ? 8 : kVectors == 2 ? 6 : 4;
-  const auto advance = [&](int64_t n) {
-    t.x += n * t.x_pixel;
-    t.y += n * t.y_pixel;
-    pixels -= n;
-  };
-  for (; pixels >= kWide; advance(kWide)) run_depthwise<kWide, kVectors, kPartial>(t);
-  for (; pixels >= 3; advance(3)) run_depthwise<3, kVectors, kPartial>(t);
-  if (pixels == 2) {
-    run_depthwise<2, kVectors, kPartial>(t);
-  } else if (pixels == 1) {
-    run_depthwise<1, kVectors, kPartial>(t);
+  constexpr size_t kWidest = kVectors == 1 ? 8 : kVectors == 2 ? 5 : 6;
+  static constexpr auto kTiles =
+      depthwise_tiles<kVectors, kPartial>(std::make_index_sequence<kWidest>());
+  const int64_t tiles = ceil_div(pixels, int64_t{kWidest});
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t width = pixels * (i + 1) / tiles - pixels * i / tiles;
+    kTiles[static_cast<size_t>(width - 1)](t);
+    t.x += width * t.x_pixel;
+    t.y += width * t.y_pixel;
   }
 }
 
@@ -146,6 +154,21 @@ inline int64_t padded_size(const PaddedImage& p) {
   return p.needs_copy() ? array_size(p.size()) : 0;
 }
 
+/// Output rows per band of a forward or kernel gradient pass.
+inline int64_t forward_band(const PaddedImage& image, const Window2d& w) {
+  return band_rows(image, w.stride_h, (w.kernel_h - 1) * w.dilation_h);
+}
+
+/// The first input row of output rows [first, end), padded into `buffer` if the image needs
+/// padding.
+inline const float* band_input(const PaddedImage& image, const Window2d& w, const float* source,
+                               int64_t first, int64_t end, float* buffer) {
+  const int64_t begin = first * w.stride_h;
+  if (!image.needs_copy()) return source + begin * image.row_stride();
+  image.copy(source, begin, (end - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1, buffer);
+  return buffer;
+}
+
 inline size_t depthwise_workspace_bytes(const DepthwiseShape& s, int threads) {
   const PaddedImage image = padded_input(s.window, out_channels(s));
   return bytes_of(image_lanes(s.batch, threads) * (repeated_size(s) + padded_size(image)));
@@ -158,6 +181,7 @@ inline void depthwise(const DepthwiseShape& s, const float* x, const float* w, c
   const PaddedImage image = padded_input(v, c);
   const int64_t lanes = image_lanes(s.batch, thread_count(pool));
   const int64_t lane_size = repeated_size(s) + padded_size(image);
+  const int64_t band = forward_band(image, v);
   DepthwiseTile t;
   t.taps_h = v.kernel_h;
   t.taps_w = v.kernel_w;
@@ -177,13 +201,17 @@ inline void depthwise(const DepthwiseShape& s, const float* x, const float* w, c
         repeat_channels(source, v.in_h * v.in_w, s.channels, s.multiplier, repeated);
         source = repeated;
       }
-      source = image.get(source, repeated + repeated_size(s));
-      for (int64_t oy = 0; oy < v.out_h; ++oy) {
-        DepthwiseTile row = t;
-        row.x = source + oy * v.stride_h * image.row_stride();
-        row.w = w;
-        row.y = y + (n * v.out_h + oy) * v.out_w * c;
-        depthwise_row(row, c, v.out_w);
+      float* padded = repeated + repeated_size(s);
+      for (int64_t first = 0; first < v.out_h; first += band) {
+        const int64_t end = min_of(v.out_h, first + band);
+        const float* rows = band_input(image, v, source, first, end, padded);
+        for (int64_t oy = first; oy < end; ++oy) {
+          DepthwiseTile row = t;
+          row.x = rows + (oy - first) * v.stride_h * image.row_stride();
+          row.w = w;
+          row.y = y + (n * v.out_h + oy) * v.out_w * c;
+          depthwise_row(row, c, v.out_w);
+        }
       }
     }
   });

@@ -19,6 +19,9 @@ struct RowBlocks {
         size(max_of(8, 8192 / max_of(1, channels))),
         count(max_of(1, ceil_div(rows_, size))) {}
   int64_t begin(int64_t block) const { return block * size; }
+  /// First passes run backwards: the kernel before has just written the last rows, and the second
+  /// pass then starts with rows that are still in the cache.
+  int64_t backwards(int64_t block) const { return count - 1 - block; }
   int64_t end(int64_t block) const { return min_of(rows, (block + 1) * size); }
 };
 
@@ -173,7 +176,8 @@ inline void batch_norm(const BatchNormForward& f, void* workspace, ThreadPool* p
   float* squares = means + blocks.count * stride;
   float* scale = squares + blocks.count * stride;
   float* shift = scale + stride;
-  parallel_for(pool, blocks.count, [&](int64_t b) {
+  parallel_for(pool, blocks.count, [&](int64_t i) {
+    const int64_t b = blocks.backwards(i);
     block_moments(blocks, b, f.channels, f.x, means + b * stride, squares + b * stride);
   });
   const double rows = static_cast<double>(max_of(1, f.rows));
@@ -295,7 +299,8 @@ void batch_norm_grad_as(const BatchNormBackward& g, void* workspace, ThreadPool*
     k.scale[c] = gamma_of(g.gamma, c) * g.inv_std[c];
     k.shift[c] = beta_of(g.beta, c) - g.mean[c] * k.scale[c];
   }
-  parallel_for(pool, blocks.count, [&](int64_t b) {
+  parallel_for(pool, blocks.count, [&](int64_t i) {
+    const int64_t b = blocks.backwards(i);
     block_gradients<kClamp>(g, k, blocks, b, sum_dy + b * stride, sum_dyx + b * stride);
   });
   const double rows = static_cast<double>(max_of(1, g.rows));

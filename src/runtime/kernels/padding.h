@@ -29,13 +29,13 @@ struct PaddedImage {
     return buffer;
   }
 
-  /// Padded rows [first, end) to their place in `buffer`.
+  /// Padded rows [first, end) to the start of `buffer`.
   void copy(const float* image, int64_t first, int64_t end, float* buffer) const {
     const int64_t used = max_of(0, min_of(w, columns - left));
     const int64_t left_floats = min_of(left, columns) * channels;
     const int64_t right_floats = columns * channels - left_floats - used * channels;
     for (int64_t r = first; r < end; ++r) {
-      float* d = buffer + r * columns * channels;
+      float* d = buffer + (r - first) * columns * channels;
       const int64_t source = r - top;
       if (source < 0 || source >= h) {
         std::memset(d, 0, bytes_of(columns * channels));
@@ -47,6 +47,14 @@ struct PaddedImage {
     }
   }
 };
+
+/// Output rows per band, so that the input rows a band reads stay in the L1 cache while they are
+/// used; bands share `overlap` input rows, which is not worth it below a few rows.
+inline int64_t band_rows(const PaddedImage& p, int64_t stride, int64_t overlap) {
+  constexpr int64_t kBandFloats = 5 * 1024;
+  const int64_t in_rows = kBandFloats / max_of(1, p.columns * p.channels);
+  return max_of(4, (in_rows - overlap) / stride);
+}
 
 /// What the windows of a forward pass read of an input with so many channels.
 inline PaddedImage padded_input(const Window2d& w, int64_t channels) {

@@ -6,17 +6,24 @@
 #include <functional>
 
 #include "base/thread_pool.h"
+#include "runtime/kernels/cpu.h"
 #include "runtime/kernels/vec.h"
 
 namespace ew::kernels::EW_TARGET {
 
-/// Calls body(i) for i in [0, count), on the pool if there is one. Does not allocate.
+/// Calls body(i) for i in [0, count), on the pool if there is one, in the caller's floating-point
+/// mode. Does not allocate.
 template <typename Body>
 void parallel_for(ThreadPool* pool, int64_t count, const Body& body) {
   if (pool == nullptr || count <= 1) {
     for (int64_t i = 0; i < count; ++i) body(i);
   } else {
-    pool->run(count, std::cref(body));
+    const uint64_t mode = float_mode();
+    const auto task = [&](int64_t i) {
+      set_float_mode(mode);
+      body(i);
+    };
+    pool->run(count, std::cref(task));
   }
 }
 

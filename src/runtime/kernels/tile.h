@@ -13,10 +13,12 @@
 // tiling.
 
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "runtime/kernels/common.h"
 #include "runtime/kernels/parallel.h"
+#include "runtime/kernels/readers.h"
 #include "runtime/kernels/vec.h"
 
 namespace ew::kernels::EW_TARGET {
@@ -82,23 +84,23 @@ void run_tile(const Tile& t) {
     for (int j = 0; j < kVectors; ++j) sum[r][j] = zero();
   }
   const float* b = t.b;
-  const int64_t row = t.a_row;
   const int64_t ldb = t.ldb;
-  const int64_t step = kTransposed ? t.a_step : 1;
   for (int64_t o = 0; o < t.outer; ++o) {
     for (int64_t i = 0; i < t.inner; ++i) {
-      const float* a = t.a + o * t.a_outer + i * t.a_inner;
+      const float* first = t.a + o * t.a_outer + i * t.a_inner;
+      using Reader = std::conditional_t<kTransposed, ColumnReader, RowReader<kRows>>;
+      Reader a(first, kTransposed ? t.a_step : t.a_row);
       for (int64_t l = t.length; l > 0; --l) {
         Vec bv[kVectors];
 #pragma GCC unroll 4
         for (int j = 0; j < kVectors; ++j) bv[j] = load(b + j * kLanes);
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
-          const Vec av = set1(kTransposed ? a[r] : a[r * row]);
+          const Vec av = set1(a.at(r));
 #pragma GCC unroll 4
           for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
         }
-        a += step;
+        a.advance();
         b += ldb;
       }
     }
@@ -132,22 +134,29 @@ TileFunction find_tile(int vectors, int64_t rows) {
   return kTileRow<2, kTransposed>[r];
 }
 
-/// Runs `base` over `rows` rows (base.a and base.c at the first), in tiles of nearly equal height.
-template <bool kTransposed>
-void run_rows(const Tile& base, int vectors, int64_t rows) {
+/// Covers `rows` rows with tiles of nearly equal height, at most `most`: run(height, tile), where
+/// `base` has a and c at the first row and `a_row` is A's distance between rows.
+template <typename Run>
+EW_INLINE void for_tiles(const Tile& base, int64_t rows, int64_t most, int64_t a_row,
+                         const Run& run) {
   if (rows <= 0) return;
-  const int64_t tiles = ceil_div(rows, max_rows(vectors));
+  const int64_t tiles = ceil_div(rows, most);
   const int64_t low = rows / tiles;
   const int64_t higher = rows - low * tiles;  // so many tiles have one row more
   Tile t = base;
-  TileFunction run = find_tile<kTransposed>(vectors, higher > 0 ? low + 1 : low);
   for (int64_t i = 0; i < tiles; ++i) {
-    if (i == higher && i > 0) run = find_tile<kTransposed>(vectors, low);
     const int64_t height = i < higher ? low + 1 : low;
-    run(t);
-    t.a += height * (kTransposed ? 1 : t.a_row);
+    run(height, t);
+    t.a += height * a_row;
     t.c += height * t.ldc;
   }
+}
+
+/// Runs `base` over `rows` rows, base.a and base.c at the first.
+template <bool kTransposed>
+void run_rows(const Tile& base, int vectors, int64_t rows) {
+  for_tiles(base, rows, max_rows(vectors), kTransposed ? 1 : base.a_row,
+            [&](int64_t height, const Tile& t) { find_tile<kTransposed>(vectors, height)(t); });
 }
 
 /// The columns of C as panels of at most `max_vectors` vectors of nearly equal width.

@@ -14,7 +14,7 @@ struct BatchOptions {
   uint64_t seed = 0;
   /// Reads (and augments) the next batch on a thread of its own while the caller works.
   bool prefetch = false;
-  Augment augment;  ///< applied to x[0]; none by default
+  Augment augment = {};  ///< applied to x[0]; none by default
 };
 
 /// The batches of one epoch after another. The order, and what augmentation draws, depend on

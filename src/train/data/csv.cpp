@@ -118,11 +118,11 @@ Result<bool> CsvReader::next(CsvRecord& record) {
     const Outcome outcome = text.empty() ? Outcome::kNeedsMore : parser.parse(is_end);
     const auto fail = [&](const Error& error) { return at(str(file_->path(), ":", line_), error); };
     if (outcome == Outcome::kTextAfterQuote) return fail(text_after_quote());
+    if (outcome == Outcome::kDone ? parser.used() > kMaxRecord : text.size() > kMaxRecord) {
+      return fail(make_error(ErrorCode::kResourceLimit, "a line of more than ", kMaxRecord,
+                             " bytes, or a quote that is never closed"));
+    }
     if (outcome == Outcome::kNeedsMore) {
-      if (text.size() > kMaxRecord) {
-        return fail(make_error(ErrorCode::kResourceLimit, "a line of more than ", kMaxRecord,
-                               " bytes, or a quote that is never closed"));
-      }
       if (is_end) return fail(open_quote());
       EW_TRY_VOID(refill());
       continue;

@@ -74,7 +74,7 @@ struct Dataset {
   ///   scale        DatasetOptions::scale, to be saved in the model as a Rescaling layer: recorded
   ///                here and not applied to the data
   ///   size, channels, sample_rate, columns (CSV features in order)
-  Config preprocessing;
+  Config preprocessing = {};
 };
 
 struct DatasetOptions {
