@@ -23,7 +23,8 @@ class TrainingScope {
 /// that output). Returns one entry per input, kNoValue where there is none. Shapes are static.
 using GradFn = std::vector<ValueId> (*)(Builder& b, const Node& node, std::span<const ValueId> dy);
 
-/// The node's outputs in training, from its (already rewritten) inputs.
+/// The node's outputs in training, from its (already rewritten) inputs; more outputs may follow them
+/// (what the gradient needs). An operator without one trains as it infers.
 using TrainingFn = std::vector<ValueId> (*)(Builder& b, const Node& node,
                                             std::span<const ValueId> inputs, TrainingScope& scope);
 
@@ -36,6 +37,6 @@ struct Gradient {
 const Gradient* find_gradient(const OpDef& op);
 
 /// dy summed over the axes along which an input of shape `shape` was broadcast.
-ValueId sum_to_shape(Builder& b, ValueId dy, const Shape& shape);
+ValueId sum_to_shape(Builder& b, ValueId dy, Shape shape);
 
 }  // namespace ew::ops

@@ -4,14 +4,11 @@
 
 namespace ew::ops {
 
-const AttrDef kRecurrentAttrs[8] = {{"activation", std::string("tanh")},
-                                    {"recurrent_activation", std::string("sigmoid")},
-                                    {"return_sequences", true},
-                                    {"go_backwards", false},
-                                    {"zero_output_for_mask", false},
-                                    {"save", false},
-                                    {"recurrent_dropout", 0.0},
-                                    {"reset_after", true}};
+const AttrDef kRecurrentAttrs[8] = {
+    {"activation", std::string("tanh")}, {"recurrent_activation", std::string("sigmoid")},
+    {"return_sequences", true},          {"go_backwards", false},
+    {"zero_output_for_mask", false},     {"save", false},
+    {"recurrent_dropout", 0.0},          {"reset_after", true}};
 
 std::vector<double> to_doubles(const ConstTensorView& view) {
   std::vector<double> out;
@@ -66,9 +63,7 @@ struct Sizes {
   int64_t batch, steps, features, units;
 };
 
-Sizes sizes_of(const Shape& x, const Shape& recurrent) {
-  return {x[0], x[1], x[2], recurrent[0]};
-}
+Sizes sizes_of(const Shape& x, const Shape& recurrent) { return {x[0], x[1], x[2], recurrent[0]}; }
 
 Status check_activation(const std::string& name) {
   if (find_recurrent_activation(name) != nullptr) return {};
@@ -92,8 +87,8 @@ Status check_inputs(InputTypes in, const Attrs& attrs, const RecurrentKind& kind
   const TensorType* bias = type_at(in, kBias);
   const bool has_two_biases = &kind == &kGruKind && attrs.flag("reset_after");
   if (!fits(in[kKernel]->shape, {x[2], width}) || !fits(in[kRecurrent]->shape, {units, width}) ||
-      (bias != nullptr && !(has_two_biases ? fits(bias->shape, {2, width})
-                                           : fits(bias->shape, {width})))) {
+      (bias != nullptr &&
+       !(has_two_biases ? fits(bias->shape, {2, width}) : fits(bias->shape, {width})))) {
     return invalid_argument("weights do not fit: x ", x, ", kernel ", in[kKernel]->shape,
                             ", recurrent kernel ", in[kRecurrent]->shape, ", bias ",
                             bias ? to_string(bias->shape) : std::string("none"), ", gates ",
@@ -171,10 +166,12 @@ Result<std::vector<TensorType>> infer_recurrent(InputTypes in, const Attrs& attr
   EW_TRY_VOID(check_inputs(in, attrs, kind));
   const Shape& x = in[kX]->shape;
   const int64_t units = in[kRecurrent]->shape[0];
-  const auto type = [&](Shape shape) { return TensorType{in[kX]->dtype, std::move(shape), nullptr}; };
+  const auto type = [&](Shape shape) {
+    return TensorType{in[kX]->dtype, std::move(shape), nullptr};
+  };
   std::vector<TensorType> out;
-  out.push_back(type(attrs.flag("return_sequences") ? Shape{x[0], x[1], units}
-                                                    : Shape{x[0], units}));
+  out.push_back(
+      type(attrs.flag("return_sequences") ? Shape{x[0], x[1], units} : Shape{x[0], units}));
   for (int64_t s = 0; s < kind.states; ++s) out.push_back(type({x[0], units}));
   if (attrs.flag("save")) {
     out.push_back(type({x[0], x[1], kind.saved_per_unit * units}));
@@ -249,7 +246,9 @@ Result<std::vector<TensorType>> infer_recurrent_backward(InputTypes in, const At
   EW_TRY_VOID(check_inputs(in, attrs, kind));
   const Shape& x = in[kX]->shape;
   const int64_t units = in[kRecurrent]->shape[0];
-  const auto type = [&](Shape shape) { return TensorType{in[kX]->dtype, std::move(shape), nullptr}; };
+  const auto type = [&](Shape shape) {
+    return TensorType{in[kX]->dtype, std::move(shape), nullptr};
+  };
   const TensorType* bias = type_at(in, kBias);
   std::vector<TensorType> out = {type(x), type(in[kKernel]->shape), type(in[kRecurrent]->shape),
                                  type(bias ? bias->shape : Shape{kind.gates * units})};
@@ -281,8 +280,10 @@ void run_recurrent_backward(ConstViews in, Views out, const Attrs& attrs,
     const std::vector<double> initial = initial_states(in, n, b, kind.states);
     std::vector<double> d_state(static_cast<size_t>(state_width), 0.0);
     for (int64_t s = 0; s < kind.states; ++s) {
-      const std::vector<double> given = to_doubles(view_at(in, kSaved + 3 + static_cast<size_t>(s)));
-      if (!given.empty()) std::copy_n(given.begin() + b * n.units, n.units, d_state.begin() + s * n.units);
+      const std::vector<double> given =
+          to_doubles(view_at(in, kSaved + 3 + static_cast<size_t>(s)));
+      if (!given.empty())
+        std::copy_n(given.begin() + b * n.units, n.units, d_state.begin() + s * n.units);
     }
     // Gradient of the output that masked steps repeat; it reaches the last step that made one.
     std::vector<double> d_output(static_cast<size_t>(n.units), 0.0);
@@ -305,8 +306,7 @@ void run_recurrent_backward(ConstViews in, Views out, const Attrs& attrs,
         d_state[static_cast<size_t>(u)] += d_output[static_cast<size_t>(u)];
       }
       std::fill(d_output.begin(), d_output.end(), 0.0);
-      const double* before =
-          step == 0 ? initial.data() : trace.data() + (done - 1) * state_width;
+      const double* before = step == 0 ? initial.data() : trace.data() + (done - 1) * state_width;
       const std::vector<double> hm = masked_state(before, recurrent_mask, b, n.units);
       std::vector<double> d_xw(static_cast<size_t>(width), 0.0);
       std::vector<double> d_hm(static_cast<size_t>(n.units), 0.0);
@@ -315,8 +315,7 @@ void run_recurrent_backward(ConstViews in, Views out, const Attrs& attrs,
                       trace.data() + done * state_width, d_state.data(), d_xw.data(), d_hm.data(),
                       d_before.data(), d[2].data(), d_bias);
       for (int64_t k = 0; k < width; ++k) d_bias[k] += d_xw[static_cast<size_t>(k)];
-      add_outer(x.data() + row * n.features, d_xw.data(), n.features, width, 0, width,
-                d[1].data());
+      add_outer(x.data() + row * n.features, d_xw.data(), n.features, width, 0, width, d[1].data());
       add_product_back(d_xw.data(), kernel.data(), n.features, width, 0, width,
                        d_x + row * n.features);
       d_hm = masked_state(d_hm.data(), recurrent_mask, b, n.units);

@@ -5,8 +5,8 @@
 // (lstm 2: h and c; else 1).
 //
 //   inputs   0 x: floating [B,T,F]          4 mask: bool [B,T], optional
-//            1 kernel: [F, G U]             5 recurrent_mask: [B,U], optional; h is multiplied by it
-//            2 recurrent_kernel: [U, G U]     before the recurrent product (recurrent dropout)
+//            1 kernel: [F, G U]             5 recurrent_mask: [B,U], optional; h is multiplied by
+//            it 2 recurrent_kernel: [U, G U]     before the recurrent product (recurrent dropout)
 //            3 bias: [G U], optional;       6 h0: [B,U], optional (zeros)
 //              gru with reset_after [2,3U]  7 c0: [B,U], optional (zeros), lstm only
 //   outputs  y: [B,T,U], or the last step's [B,U] without return_sequences; then the final states

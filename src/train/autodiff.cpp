@@ -61,12 +61,11 @@ Status copy_forward(const ir::Graph& from, Builder& b, Scope& scope, std::vector
     for (const ValueId id : node.inputs) inputs.push_back(map(id));
     b.set_origin(node.origin);
     std::vector<ValueId> outputs;
-    if (node.op->is_training_dependent) {
-      const ops::Gradient* facet = ops::find_gradient(*node.op);
-      if (facet == nullptr || facet->training == nullptr) {
-        return unsupported(node.origin, ": ", node.op->name, " has no training form (see ops.def)");
-      }
+    const ops::Gradient* facet = ops::find_gradient(*node.op);
+    if (facet != nullptr && facet->training != nullptr) {
       outputs = facet->training(b, node, inputs, scope);
+    } else if (node.op->is_training_dependent) {
+      return unsupported(node.origin, ": ", node.op->name, " has no training form (see ops.def)");
     } else {
       outputs = b.add_multi(*node.op, inputs, node.attrs);
     }

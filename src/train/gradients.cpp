@@ -49,7 +49,7 @@ const Gradient* find_gradient(const OpDef& op) {
   return find_binary_gradient(op);
 }
 
-ValueId sum_to_shape(Builder& b, ValueId dy, const Shape& shape) {
+ValueId sum_to_shape(Builder& b, ValueId dy, Shape shape) {
   if (!b.ok() || b.shape(dy) == shape) return dy;
   const Shape& from = b.shape(dy);
   const int shift = from.rank() - shape.rank();

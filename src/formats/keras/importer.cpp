@@ -4,6 +4,7 @@
 
 #include "formats/keras/layer_context.h"
 #include "formats/keras/names.h"
+#include "formats/keras/operation.h"
 
 namespace ew::formats {
 namespace {
@@ -87,6 +88,10 @@ Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArgumen
   }
   const std::string kind = bare_class(layer);
   if (kind == "InputLayer") return leave(std::move(arguments.inputs));
+  if (generation_ == ir::KerasGeneration::kKeras3 && is_operation(layer)) {
+    const KerasLayer operation{kind.c_str(), find_operation(kind)};
+    return leave(call_known(operation, layer, node, std::move(arguments)));
+  }
   const KerasLayer* row = find_keras_layer(kind);
   if (row == nullptr) return leave(unknown_class(kind, node.name));
   return leave(call_known(*row, layer, node, std::move(arguments)));
@@ -98,7 +103,11 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   if (!config.is_map()) {
     return invalid_data("layer '", node.name, "': config is a ", config.kind_name(), ", not a map");
   }
-  if (arguments.inputs.empty()) return invalid_data("layer '", node.name, "' has no input");
+  // TensorFlow's functions may take their tensors by keyword (1 - x), and do not cast.
+  const bool is_function = std::string_view(row.class_name).ends_with("OpLambda");
+  if (arguments.inputs.empty() && (!is_function || arguments.keyword_tensors.empty())) {
+    return invalid_data("layer '", node.name, "' has no input");
+  }
   builder.set_origin("keras:" + node.path);
   node.class_name = row.class_name;
   if (node.calls == 0) node.is_trainable &= config["trainable"].as_bool(true);
@@ -107,9 +116,10 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   if (!policy.ok()) return at(str("layer '", node.name, "'"), policy.error());
   context.variable_dtype = policy->variable;
   context.compute_dtype = policy->compute;
+  const CallArguments as_written = recording != nullptr ? arguments : CallArguments{};
   take_masks(arguments);
   // Operations (x * 2.0) have no policy and do not cast.
-  if (config.has("dtype") && config["autocast"].as_bool(true)) {
+  if (config.has("dtype") && !is_function && config["autocast"].as_bool(true)) {
     for (KerasTensor& input : arguments.inputs) {
       input.value = autocast(builder, input.value, policy->compute);
     }
@@ -120,7 +130,9 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   context.inputs = std::move(arguments.inputs);
   context.keyword_tensors = std::move(arguments.keyword_tensors);
   context.call = std::move(arguments.call);
+  ++inside_layer_;
   Tensors outputs = row.build(context);
+  --inside_layer_;
   if (!builder.ok()) return builder.status().error();
   for (const KerasTensor& output : outputs) {
     if (output.value == kNoValue) {
@@ -130,6 +142,7 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   EW_TRY_VOID(add_activity_losses(layer, outputs));
   name_outputs(node, outputs);
   ++node.calls;
+  record_call(layer, node, as_written, outputs);
   return outputs;
 }
 

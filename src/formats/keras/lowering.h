@@ -33,7 +33,7 @@ ValueId all(ir::Builder& b, ValueId x, const std::vector<int64_t>& axes, bool ke
 ValueId logical_not(ir::Builder& b, ValueId x);
 /// a && b where either may be absent (no restriction).
 ValueId both(ir::Builder& b, ValueId x, ValueId y);
-/// x with `min` and `max` like Python's None, for slice bounds.
+/// Slice bounds like Python's None: to the end, and (backwards) through element 0.
 inline constexpr int64_t kSliceEnd = INT64_MAX;
 inline constexpr int64_t kSliceThroughStart = INT64_MIN;
 

@@ -122,7 +122,9 @@ Result<Sequence> run_cells(LayerContext& c, const std::vector<RecurrentCellConfi
   for (size_t i = 0; i < cells.size(); ++i) {
     const RecurrentCellConfig& cell = cells[i];
     EW_TRY(const int64_t units, cell.config->get_int("units", 0));
-    if (units < 1) return invalid_data("units: expected 1 or more, found ", units);
+    if (units < 1 || units > kMaxElements / 8) {
+      return invalid_data("units: expected 1 or more, found ", units);
+    }
     const int64_t features = c.b.shape(out.value)[2];
     EW_TRY(const Weights w, declare_weights(c, cell, features, units));
     EW_TRY(ir::Attrs attrs, cell_attrs(c, cell));

@@ -38,6 +38,10 @@ std::vector<KerasTensor> bidirectional(LayerContext& c) {
     Config inner = layer["config"];
     const std::string name = inner["name"].as_string();
     if (!name.starts_with(prefix)) inner.set("name", prefix + name);
+    if (c.generation == ir::KerasGeneration::kKeras2) {
+      // Keras 2 zeroes masked steps of both directions whenever it returns sequences.
+      inner.set("zero_output_for_mask", inner["return_sequences"].as_bool());
+    }
     layer.set("config", std::move(inner));
     std::vector<KerasTensor> on = {x};
     on.insert(on.end(), from, to);

@@ -19,7 +19,7 @@ struct Sizes {
 };
 
 Result<Sizes> read_sizes(const LayerContext& c) {
-  const bool is_grouped = c.class_name == "GroupedQueryAttention";
+  const bool is_grouped = c.class_name.starts_with("Group");
   Sizes s{};
   EW_TRY(s.heads, c.config.get_int(is_grouped ? "num_query_heads" : "num_heads", 0));
   EW_TRY(s.key_heads, c.config.get_int("num_key_value_heads", s.heads));
@@ -226,6 +226,7 @@ std::vector<KerasTensor> multi_head_attention(LayerContext& c) {
 }
 
 const formats::KerasLayer kLayers[] = {{"MultiHeadAttention", multi_head_attention},
+                                       {"GroupQueryAttention", multi_head_attention},
                                        {"GroupedQueryAttention", multi_head_attention}};
 
 }  // namespace

@@ -6,7 +6,7 @@ namespace ew::ops {
 namespace {
 
 std::vector<ValueId> grad(Builder& b, const Node& node, std::span<const ValueId> dy) {
-  const Shape& shape = b.shape(node.inputs[0]);
+  const Shape shape = b.shape(node.inputs[0]);
   const Shape kept = keepdims_shape(shape, node.attrs);
   const double share = static_cast<double>(kept.num_elements()) /
                        static_cast<double>(std::max<int64_t>(shape.num_elements(), 1));

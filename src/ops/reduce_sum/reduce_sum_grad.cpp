@@ -6,7 +6,7 @@ namespace ew::ops {
 namespace {
 
 std::vector<ValueId> grad(Builder& b, const Node& node, std::span<const ValueId> dy) {
-  const Shape& shape = b.shape(node.inputs[0]);
+  const Shape shape = b.shape(node.inputs[0]);
   const ValueId kept =
       b.add(kReshape, {dy[0]}, {{"shape", keepdims_shape(shape, node.attrs).dims()}});
   return {b.add(kBroadcastTo, {kept}, {{"shape", shape.dims()}})};
