@@ -1,0 +1,27 @@
+#pragma once
+// Matrix products of f32 matrices, row-major.
+
+#include "runtime/kernels/common.h"
+
+namespace ew::kernels {
+
+/// C[m,n] = op(A)[m,k] * op(B)[k,n] (+ C) (+ bias[n] on every row), then clamped.
+///   op(A) = A stored [m,k] with row stride lda, or A^T of A stored [k,m] if transpose_a; B alike
+///   ([k,n], or [n,k] if transpose_b). Strides are in elements and at least the stored row length.
+/// A dense layer with x[batch,in] and w[in,out] is y = x w; dx = dy w^T; dw = x^T dy.
+struct GemmArgs {
+  int64_t m = 0, n = 0, k = 0;
+  const float* a = nullptr;
+  int64_t lda = 0;
+  bool transpose_a = false;
+  const float* b = nullptr;
+  int64_t ldb = 0;
+  bool transpose_b = false;
+  float* c = nullptr;
+  int64_t ldc = 0;
+  const float* bias = nullptr;  // [n] or null
+  bool accumulate = false;      // true adds to what C holds
+  Clamp clamp;
+};
+
+}  // namespace ew::kernels
