@@ -13,7 +13,7 @@ struct BatchNormForward {
   const float* gamma = nullptr;  // [channels], null means 1
   const float* beta = nullptr;   // [channels], null means 0
   float epsilon = 1e-3f;
-  Clamp clamp;
+  Clamp clamp{};
   float* y = nullptr;         // [rows, channels], may be x (in place)
   float* mean = nullptr;      // [channels] out, kept for backward
   float* inv_std = nullptr;   // [channels] out, kept for backward
@@ -29,7 +29,7 @@ struct BatchNormBackward {
   const float* beta = nullptr;     // as in forward; read only if there is a clamp
   const float* mean = nullptr;     // from forward
   const float* inv_std = nullptr;  // from forward
-  Clamp clamp;                     // as in forward
+  Clamp clamp{};                   // as in forward
   const float* dy = nullptr;
   float* dx = nullptr;      // [rows, channels], may be dy (in place)
   float* dgamma = nullptr;  // [channels]
@@ -42,7 +42,7 @@ struct ScaleShift {
   const float* x = nullptr;
   const float* scale = nullptr;  // [channels]
   const float* shift = nullptr;  // [channels]
-  Clamp clamp;
+  Clamp clamp{};
   float* y = nullptr;  // may be x (in place)
 };
 

@@ -9,7 +9,7 @@ namespace ew::kernels {
 /// y [batch, out_h, out_w, out_c]. Group g maps input channels [g, g+1) * in_c / groups to output
 /// channels [g, g+1) * out_c / groups; `groups` divides both.
 struct Conv2dShape {
-  Window2d window;
+  Window2d window{};
   int64_t batch = 1;
   int64_t in_c = 1, out_c = 1;
   int64_t groups = 1;
@@ -18,7 +18,7 @@ struct Conv2dShape {
 /// x [batch, in_h, in_w, channels], w [kernel_h, kernel_w, channels, multiplier],
 /// y [batch, out_h, out_w, channels * multiplier]; output channel c * multiplier + m reads input c.
 struct DepthwiseShape {
-  Window2d window;
+  Window2d window{};
   int64_t batch = 1;
   int64_t channels = 1;
   int64_t multiplier = 1;

@@ -3,6 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 namespace ew::kernels {
 
 const char* to_string(CpuTarget target) {
@@ -43,5 +47,40 @@ CpuTarget detect_cpu() {
   }
   return CpuTarget::kPortable;
 }
+
+uint64_t float_mode() {
+#if defined(__x86_64__)
+  return _mm_getcsr();
+#elif defined(__aarch64__)
+  uint64_t mode = 0;
+  asm volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+#else
+  return 0;
+#endif
+}
+
+void set_float_mode(uint64_t mode) {
+#if defined(__x86_64__)
+  _mm_setcsr(static_cast<unsigned>(mode));
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" : : "r"(mode));
+#else
+  static_cast<void>(mode);
+#endif
+}
+
+FlushSubnormals::FlushSubnormals() : before_(float_mode()) {
+#if defined(__x86_64__)
+  constexpr uint64_t kFlushToZero = 0x8000;
+  constexpr uint64_t kSubnormalsAreZero = 0x40;
+  set_float_mode(before_ | kFlushToZero | kSubnormalsAreZero);
+#elif defined(__aarch64__)
+  constexpr uint64_t kFlushToZero = uint64_t{1} << 24;
+  set_float_mode(before_ | kFlushToZero);
+#endif
+}
+
+FlushSubnormals::~FlushSubnormals() { set_float_mode(before_); }
 
 }  // namespace ew::kernels

@@ -21,7 +21,7 @@ struct GemmArgs {
   int64_t ldc = 0;
   const float* bias = nullptr;  // [n] or null
   bool accumulate = false;      // true adds to what C holds
-  Clamp clamp;
+  Clamp clamp{};
 };
 
 }  // namespace ew::kernels

@@ -6,7 +6,7 @@
 namespace ew::kernels {
 
 struct PoolShape {
-  Window2d window;
+  Window2d window{};
   int64_t batch = 1;
   int64_t channels = 1;
   bool count_padding = false;  // average only: divide by the whole window, not by its valid part

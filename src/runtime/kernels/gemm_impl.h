@@ -1,0 +1,103 @@
+#pragma once
+// Matrix product: panels of B columns, blocks of the reduction that keep a panel of B in the L1
+// cache, register tiles of rows. B is copied only where tiles cannot read it in place.
+
+#include "runtime/kernels/gemm.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/tile.h"
+
+namespace ew::kernels::EW_TARGET {
+
+inline constexpr int64_t kPanelBytes = 32 * 1024;  // of L1, for one panel of B
+inline constexpr int64_t kRowBlock = 96;           // rows of C per parallel task
+
+/// Columns of a panel, in vectors: wide while the whole reduction fits the L1 cache.
+constexpr int panel_vectors(int64_t k) {
+  return k * kMaxVectors * kLanes * int64_t{sizeof(float)} <= kPanelBytes ? kMaxVectors : 2;
+}
+
+/// Rows of B that fit the cache at that width.
+constexpr int64_t reduction_block(int vectors) {
+  return kPanelBytes / (vectors * kLanes * int64_t{sizeof(float)});
+}
+
+struct GemmPlan {
+  Panels panels;
+  int vectors;
+  bool pack_all;
+
+  explicit GemmPlan(const GemmArgs& g)
+      : panels(g.n, panel_vectors(g.k)), vectors(panel_vectors(g.k)) {
+    // A wide B in place maps its rows to few cache sets; copying pays if enough rows reuse it.
+    pack_all = g.transpose_b || (g.ldb > 256 && g.m >= 64);
+  }
+  bool packs(int64_t panel) const { return pack_all || panels.last(panel) != kLanes; }
+};
+
+inline size_t gemm_workspace_bytes(const GemmArgs& g, int /*threads*/) {
+  const GemmPlan plan(g);
+  int64_t elements = 0;
+  for (int64_t p = 0; p < plan.panels.count; ++p) {
+    if (plan.packs(p)) elements += g.k * plan.panels.width(p) * kLanes;
+  }
+  return bytes_of(elements);
+}
+
+template <bool kTransposed>
+void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const float* b, int64_t ldb,
+                int64_t row, int64_t rows) {
+  const int64_t block = reduction_block(plan.vectors);
+  Tile t;
+  t.a_row = kTransposed ? 1 : g.lda;
+  t.a_step = kTransposed ? g.lda : 1;
+  t.ldb = ldb;
+  t.c = g.c + row * g.ldc + plan.panels.begin(panel);
+  t.ldc = g.ldc;
+  t.last = plan.panels.last(panel);
+  const float* bias = g.bias == nullptr ? nullptr : g.bias + plan.panels.begin(panel);
+  for (int64_t k = 0; k == 0 || k < g.k; k += block) {
+    t.length = min_of(block, g.k - k);
+    t.a = g.a + row * t.a_row + k * t.a_step;
+    t.b = b + k * ldb;
+    t.bias = k == 0 ? bias : nullptr;
+    t.accumulate = g.accumulate || k > 0;
+    if (k + block >= g.k) t.clamp = g.clamp;
+    run_rows<kTransposed>(t, plan.panels.width(panel), rows);
+  }
+}
+
+inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
+  if (g.m <= 0 || g.n <= 0) return;
+  const GemmPlan plan(g);
+  const int64_t row_blocks = ceil_div(g.m, kRowBlock);
+  // Waking a thread costs microseconds: small products stay on this one.
+  ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
+  auto* packed = static_cast<float*>(workspace);
+
+  int64_t offset = 0;
+  for (int64_t p = 0; p < plan.panels.count; ++p) {
+    if (!plan.packs(p)) continue;
+    const int64_t width = plan.panels.width(p) * int64_t{kLanes};
+    pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, plan.panels.begin(p), width, packed + offset);
+    offset += g.k * width;
+  }
+  parallel_for(wide, plan.panels.count * row_blocks, [&](int64_t task) {
+    const int64_t p = task / row_blocks;
+    const int64_t row = task % row_blocks * kRowBlock;
+    const int64_t rows = min_of(kRowBlock, g.m - row);
+    const float* b = g.b + plan.panels.begin(p);
+    int64_t ldb = g.ldb;
+    if (plan.packs(p)) {
+      // Packed panels lie one after the other: all of them, or the last one alone.
+      b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
+      ldb = plan.panels.width(p) * int64_t{kLanes};
+    }
+    if (g.transpose_a) {
+      gemm_block<true>(g, plan, p, b, ldb, row, rows);
+    } else {
+      gemm_block<false>(g, plan, p, b, ldb, row, rows);
+    }
+  });
+}
+
+}  // namespace ew::kernels::EW_TARGET
