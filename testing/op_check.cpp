@@ -194,6 +194,14 @@ class Trainer {
     }
   }
 
+  std::vector<Tensor> outputs(int64_t step) {
+    if (t_.step != kNoValue) *executor_->mutable_view(t_.step).as<int64_t>() = step;
+    executor_->run(0, t_.forward_nodes);
+    std::vector<Tensor> all;
+    for (const ValueId id : t_.loss_inputs) all.push_back(copy_of(executor_->view(id)));
+    return all;
+  }
+
   // sum over outputs of dy * y
   double loss() {
     executor_->run(0, t_.forward_nodes);
@@ -340,6 +348,15 @@ std::vector<Tensor> run(const ir::OpDef& op, const std::vector<Tensor>& inputs,
   const Result<Graph> graph = one_node(op, c, inputs, DType::kF32);
   REQUIRE_MESSAGE(graph.ok(), graph.error().message);
   return run_once(*graph, {.reference_only = true});
+}
+
+std::vector<Tensor> run_training(const ir::OpDef& op, const std::vector<Tensor>& inputs,
+                                 const ir::Attrs& attrs, int64_t step) {
+  OpCase c{.why = "", .attrs = attrs};
+  for (const Tensor& t : inputs) c.in.push_back(t.shape());
+  const Result<Graph> graph = one_node(op, c, inputs, DType::kF32);
+  REQUIRE_MESSAGE(graph.ok(), graph.error().message);
+  return Trainer(*graph, {.reference_only = true}).outputs(step);
 }
 
 bool all_near(const Tensor& got, const std::vector<float>& expected, double tolerance) {

@@ -38,6 +38,9 @@ ir::Tensor tensor(const Shape& shape, const std::vector<float>& values);
 /// The outputs of one operator by its reference. Fails the test if infer() refuses.
 std::vector<ir::Tensor> run(const ir::OpDef& op, const std::vector<ir::Tensor>& inputs,
                             const ir::Attrs& attrs = {});
+/// The outputs of its training form in training step `step`, by the references.
+std::vector<ir::Tensor> run_training(const ir::OpDef& op, const std::vector<ir::Tensor>& inputs,
+                                     const ir::Attrs& attrs = {}, int64_t step = 0);
 /// Whether `got` has as many elements as `expected`, each within `tolerance`; prints both if not.
 bool all_near(const ir::Tensor& got, const std::vector<float>& expected, double tolerance = 1e-6);
 /// Output shapes for float32 inputs of those shapes (kAbsent allowed), or infer()'s error.

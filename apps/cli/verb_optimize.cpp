@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common.h"
+#include "html_report.h"
 #include "report.h"
 #include "train_flags.h"
 #include "verbs.h"
@@ -24,6 +25,7 @@ struct OptimizeFlags {
   int64_t fine_tune_epochs = -1;
   int64_t calibration_samples = 512;
   std::vector<std::string> keep_float;
+  std::vector<std::string> reports;
 };
 
 Result<OptimizeOptions> optimize_options(const OptimizeFlags& o) {
@@ -58,11 +60,20 @@ std::string rejected_name(const std::string& path) {
   return path.substr(0, dot) + ".rejected" + (dot == std::string::npos ? "" : path.substr(dot));
 }
 
+/// "models/base_model.h5" -> "base_model.h5".
+std::string file_name(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path.substr(path.find_last_of('/') + 1);
+}
+
 int run_optimize(const OptimizeFlags& o) {
   const Result<KerasVersion> version = parse_keras_version(o.train.keras_version);
   if (!version.ok()) return fail(version.error());
   Result<OptimizeOptions> options = optimize_options(o);
   if (!options.ok()) return fail(options.error());
+  for (const std::string& path : o.reports) {
+    if (const auto usable = check_report_path(path); !usable.ok()) return fail(usable.error());
+  }
   Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
   if (!model.ok()) return fail(model.error());
   const Result<Data> data = open_data(*model, o.train, o.common);
@@ -86,6 +97,11 @@ int run_optimize(const OptimizeFlags& o) {
         save(optimized->model, target, {.keras_version = *version, .include_optimizer = false});
     if (!notes.ok()) return fail(notes.error());
     for (const std::string& note : *notes) say(o.common, note);
+  }
+  for (const std::string& path : o.reports) {
+    const ReportTitle title{.model = file_name(o.model), .data = file_name(o.train.data)};
+    const auto written = write_report(path, optimized->report, title);
+    if (!written.ok()) return fail(written.error());
   }
   std::puts(o.common.json ? optimized->report.to_json().c_str()
                           : optimized->report.to_text().c_str());
@@ -125,6 +141,9 @@ void add_optimize(CLI::App& app, int& exit_code) {
                    "Training rows that set the activation ranges")
       ->check(CLI::PositiveNumber);
   verb->add_option("--keep-float", o->keep_float, "Layers that stay in float; repeatable");
+  verb->add_option("--report", o->reports,
+                   "Page (.html) or picture (.svg) of what was done; repeatable")
+      ->take_all();
   add_train_flags(*verb, o->train);
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = run_optimize(*o); });

@@ -58,9 +58,9 @@ Status run_base(const OracleCase& c, const std::string& file, const Expected& ex
   ir::CompiledState state;
   state.optimizer = Config::Map{{"class_name", c.config["optimizer_class"]},
                                 {"config", c.config["optimizer_config"]}};
-  const std::string& loss = c.config["loss"].as_string();
-  state.loss = named_loss(loss);
-  if (state.loss.is_null()) state.loss = loss;  // as Keras names it
+  const std::string& loss_word = c.config["loss"].as_string();
+  state.loss = named_loss(loss_word);
+  if (state.loss.is_null()) state.loss = loss_word;  // as Keras names it
   model.compiled = std::move(state);
   EW_TRY(std::unique_ptr<train::Trainer> trainer, train::Trainer::create(model, {}));
   const int64_t batch = c.config["batch"].as_int();

@@ -65,6 +65,11 @@ struct OptimizeReport {
   double validation_accuracy_before = 0;
   double validation_accuracy_after = 0;
   std::vector<LayerFigures> layers;
+  /// Test rows by true class (row) and predicted class (column), counts row by row; empty where the
+  /// model does not choose among classes. `class_names` may be empty: classes are numbers then.
+  std::vector<int64_t> confusion_before;
+  std::vector<int64_t> confusion_after;
+  std::vector<std::string> class_names;
   std::vector<std::string> notes;  ///< what the guard did
   bool accepted = false;
   std::string to_json() const;

@@ -33,4 +33,42 @@ void remove_dead_nodes(Graph& graph, std::span<const ValueId> keep, size_t begin
   }
 }
 
+void reorder_values(Graph& graph, std::span<const ValueId> order) {
+  std::vector<ValueId> now(graph.values.size(), kNoValue);
+  std::vector<Value> values;
+  for (const ValueId id : order) {
+    now[static_cast<size_t>(id)] = static_cast<ValueId>(values.size());
+    values.push_back(std::move(graph.value(id)));
+  }
+  graph.values = std::move(values);
+  const auto renumber = [&](ValueId& id) {
+    if (id != kNoValue) id = now[static_cast<size_t>(id)];
+  };
+  for (Node& node : graph.nodes) {
+    std::for_each(node.inputs.begin(), node.inputs.end(), renumber);
+    std::for_each(node.outputs.begin(), node.outputs.end(), renumber);
+  }
+  std::for_each(graph.inputs.begin(), graph.inputs.end(), renumber);
+  std::for_each(graph.outputs.begin(), graph.outputs.end(), renumber);
+  std::for_each(graph.losses.begin(), graph.losses.end(), renumber);
+  std::for_each(graph.output_masks.begin(), graph.output_masks.end(), renumber);
+  for (Update& update : graph.updates) {
+    renumber(update.parameter);
+    renumber(update.value);
+  }
+}
+
+void remove_unused_values(Graph& graph) {
+  std::vector<int> uses = graph.use_counts();
+  const auto use = [&](ValueId id) { ++uses[static_cast<size_t>(id)]; };
+  std::for_each(graph.inputs.begin(), graph.inputs.end(), use);
+  for (const Node& node : graph.nodes) std::for_each(node.outputs.begin(), node.outputs.end(), use);
+  for (const Update& update : graph.updates) use(update.parameter);
+  std::vector<ValueId> order;
+  for (size_t i = 0; i < uses.size(); ++i) {
+    if (uses[i] > 0) order.push_back(static_cast<ValueId>(i));
+  }
+  reorder_values(graph, order);
+}
+
 }  // namespace ew::ir

@@ -11,4 +11,10 @@ namespace ew::ir {
 /// masks or updates, nor `keep`. Value ids stay valid.
 void remove_dead_nodes(Graph& graph, std::span<const ValueId> keep = {}, size_t begin = 0);
 
+/// Keeps the values in `order` (every one that the graph uses, each once) and renumbers them so.
+void reorder_values(Graph& graph, std::span<const ValueId> order);
+
+/// Drops the values that neither a node nor the graph's ends refer to. Value ids change.
+void remove_unused_values(Graph& graph);
+
 }  // namespace ew::ir

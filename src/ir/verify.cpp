@@ -52,6 +52,39 @@ Status verify_node(const Graph& graph, size_t index, std::vector<bool>& defined)
   return {};
 }
 
+// Quantisation is one entry, or one per index of its axis and what follows it; integer operators
+// have an integer reference and integer results.
+Status verify_quant(const Graph& graph) {
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    const TensorType& type = graph.values[i].type;
+    if (!type.quant) continue;
+    const QuantParams& q = *type.quant;
+    const size_t entries = q.scales.size();
+    bool fits = q.zero_points.size() == entries && entries > 0 && q.axis < type.shape.rank();
+    if (fits && entries > 1) {
+      fits = q.axis >= 0;
+      int64_t known = 1;
+      for (int d = q.axis; fits && d < type.shape.rank(); ++d) known *= type.shape[d];
+      fits = fits && known == static_cast<int64_t>(entries);
+    }
+    if (!fits) {
+      return make_error(ErrorCode::kInternal, "value %", i, ", ", type, ", has ", entries,
+                        " scales and ", q.zero_points.size(), " zero points on axis ", q.axis);
+    }
+  }
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const bool is_border = node.op->quant.kind == QuantRule::Kind::kNone;
+    const ValueId x = node.inputs.empty() ? kNoValue : node.inputs[0];
+    const bool is_int8 = x != kNoValue && graph.type(x).quant != nullptr;
+    if (is_int8 && node.op->reference_i8 == nullptr) return broken(graph, i, "no integer form");
+    if (!is_border && is_int8 != (graph.type(node.outputs[0]).quant != nullptr)) {
+      return broken(graph, i, "only one of input and output is quantised");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status verify(const Graph& graph, Stage stage) {
@@ -75,6 +108,7 @@ Status verify(const Graph& graph, Stage stage) {
       return broken(graph, i, "behaves differently in training; expected none in this stage");
     }
   }
+  EW_TRY_VOID(verify_quant(graph));
   const auto is_defined = [&](ValueId id) {
     return id == kNoValue || (id >= 0 && static_cast<size_t>(id) < defined.size() &&
                               defined[static_cast<size_t>(id)]);

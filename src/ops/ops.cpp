@@ -37,6 +37,11 @@ Status expect_floating(const TensorType& type) {
   return invalid_argument("expected a floating-point tensor, found ", type);
 }
 
+Status expect_real(const TensorType& type) {
+  if (is_floating(type.dtype) || (type.quant && type.dtype == DType::kI8)) return {};
+  return invalid_argument("expected a floating-point or quantised int8 tensor, found ", type);
+}
+
 AxisSplit split_at(const Shape& shape, int axis) {
   return {shape.product(0, axis), shape[axis], shape.product(axis + 1, shape.rank())};
 }

@@ -53,6 +53,8 @@ Result<std::vector<TensorType>> infer_same(InputTypes in, const Attrs& attrs);
 
 /// Error kInvalidArgument unless the dtype is float32, float64, float16 or bfloat16.
 Status expect_floating(const TensorType& type);
+/// The same, or quantised int8: for operators that have an integer reference.
+Status expect_real(const TensorType& type);
 
 /// A shape seen as [outer, axis, inner] around one axis.
 struct AxisSplit {

@@ -128,6 +128,10 @@ void conv_backward_input(const ConvGeometry& g, ConstTensorView dy, ConstTensorV
 void conv_backward_weight(const ConvGeometry& g, ConstTensorView x, ConstTensorView dy,
                           TensorView dw);
 
+/// The forward convolution of quantised x and w into int8 y, with its fused activation.
+void conv_forward_i8(const ConvGeometry& g, ConstViews in, TensorView out, const Attrs& attrs,
+                     Int8Profile profile);
+
 /// Attributes of `node` that `op` has too.
 Attrs shared_attrs(const Node& node, const OpDef& op);
 

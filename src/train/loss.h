@@ -57,7 +57,8 @@ class Loss {
   /// The same for sample weights and masks.
   Status check_weights(const Shape& prediction, const Shape& weights) const;
 
-  /// The reduced loss (the sum for kNone). Unless null, `gradient` (as many f32 as the prediction)
+  /// The reduced loss (the sum for kNone). Unless null, `gradient` (as many f32 as the prediction,
+  /// which it must not overlap)
   /// is set to its derivative. Sums are kept in double. Not thread-safe: uses scratch memory, which
   /// grows to the largest batch seen. NaN, and no gradient, if the shapes do not fit.
   double evaluate(const LossInput& input, float* gradient);

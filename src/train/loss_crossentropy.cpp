@@ -32,6 +32,21 @@ LogSum log_sum_exp(const float* x, int64_t n) {
   return {max, static_cast<float>(std::log(sum))};
 }
 
+/// The same, and the softmax in `p`: one exponential per class.
+LogSum log_sum_exp(const float* x, int64_t n, float* p) {
+  if (!p) return log_sum_exp(x, n);
+  float max = x[0];
+  for (int64_t i = 1; i < n; ++i) max = std::max(max, x[i]);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    p[i] = std::exp(x[i] - max);
+    sum += static_cast<double>(p[i]);
+  }
+  const float inverse = static_cast<float>(1 / sum);
+  for (int64_t i = 0; i < n; ++i) p[i] *= inverse;
+  return {max, static_cast<float>(std::log(sum))};
+}
+
 float sigmoid(float x) {
   const float e = std::exp(-std::abs(x));
   return x >= 0 ? 1.0f / (1.0f + e) : e / (1.0f + e);
@@ -60,14 +75,14 @@ class CategoricalCrossentropy : public RowFunction {
   }
 
   float from_logits(const Row& row) const {
-    const LogSum sum = log_sum_exp(row.prediction, row.size);
+    const LogSum sum = log_sum_exp(row.prediction, row.size, row.gradient);
     double value = 0;
     for (int64_t i = 0; i < row.size; ++i) {
       const float log_p = row.prediction[i] - sum.max - sum.log_sum;
       const float t = target(row, i);
       // 0 * inf is 0 here: a class that cannot be and is not does not count.
       if (t != 0) value -= static_cast<double>(t * log_p);
-      if (row.gradient) row.gradient[i] = row.scale * (std::exp(log_p) - t);
+      if (row.gradient) row.gradient[i] = row.scale * (row.gradient[i] - t);
     }
     return static_cast<float>(value);
   }
@@ -115,10 +130,9 @@ class SparseCategoricalCrossentropy : public RowFunction {
 
  private:
   static float from_logits(const Row& row) {
-    const LogSum sum = log_sum_exp(row.prediction, row.size);
+    const LogSum sum = log_sum_exp(row.prediction, row.size, row.gradient);
     for (int64_t i = 0; row.gradient && i < row.size; ++i) {
-      const float p = std::exp(row.prediction[i] - sum.max - sum.log_sum);
-      row.gradient[i] = row.scale * (p - (i == row.label ? 1.0f : 0.0f));
+      row.gradient[i] = row.scale * (row.gradient[i] - (i == row.label ? 1.0f : 0.0f));
     }
     return sum.log_sum - (row.prediction[row.label] - sum.max);
   }

@@ -29,7 +29,16 @@ Result<const Config::List*> layers_of(const Config& config, const LayerNode& nod
   return &layers.as_list();
 }
 
-// Call arguments after the first, for layers whose tensors there have a meaning of their own.
+// The reference that {"tensor": i} stands for, or null.
+const TensorRef* tensor_of(const LayerCall& call, const Config& value) {
+  if (value.as_map().size() != 1 || !value["tensor"].is_int()) return nullptr;
+  const int64_t index = value["tensor"].as_int();
+  if (index < 0 || index >= static_cast<int64_t>(call.refs.size())) return nullptr;
+  return &call.refs[static_cast<size_t>(index)];
+}
+
+}  // namespace
+
 std::vector<const char*> positional_names(const std::string& class_name) {
   if (class_name == "MultiHeadAttention" || class_name == "GroupQueryAttention" ||
       class_name == "GroupedQueryAttention") {
@@ -41,16 +50,6 @@ std::vector<const char*> positional_names(const std::string& class_name) {
   }
   return {};
 }
-
-// The reference that {"tensor": i} stands for, or null.
-const TensorRef* tensor_of(const LayerCall& call, const Config& value) {
-  if (value.as_map().size() != 1 || !value["tensor"].is_int()) return nullptr;
-  const int64_t index = value["tensor"].as_int();
-  if (index < 0 || index >= static_cast<int64_t>(call.refs.size())) return nullptr;
-  return &call.refs[static_cast<size_t>(index)];
-}
-
-}  // namespace
 
 Result<Tensors> Importer::sequential(const Config& config, LayerNode& node,
                                      const CallArguments* given) {
@@ -85,6 +84,14 @@ Result<Tensors> Importer::sequential(const Config& config, LayerNode& node,
       has_input_layer || (given == nullptr && (is_sequential(first) || is_functional(first)));
   for (size_t i = first_done ? 1 : 0; i < layers->size(); ++i) {
     CallArguments arguments;
+    Config argument = Config::list();
+    for (const KerasTensor& tensor : current) {
+      Config place = Config::map();
+      place.set("tensor", static_cast<int64_t>(arguments.origins.size()));
+      argument.push_back(std::move(place));
+      arguments.origins.push_back(tensor.origin);
+    }
+    arguments.args.push_back(current.size() == 1 ? Config(argument.as_list()[0]) : argument);
     arguments.inputs = std::move(current);
     EW_TRY(current, call((*layers)[i], *node.children[i], std::move(arguments)));
   }
@@ -276,6 +283,9 @@ Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
     out.keyword_tensors.clear();
   }
   out.call.set("args", std::move(positional));
+  out.args = call.args;
+  out.kwargs = call.kwargs;
+  for (const TensorRef& ref : call.refs) out.origins.push_back(find(ref, false)->origin);
   return out;
 }
 
@@ -326,6 +336,7 @@ Result<Tensors> FunctionalWalk::run(const CallArguments* given,
 
 Result<Tensors> Importer::functional(const Config& config, LayerNode& node,
                                      const CallArguments* given) {
+  if (recording != nullptr && inside_layer_ == 0) recording->is_chain = false;
   FunctionalWalk walk(*this, config, node);
   return walk.run(given, given == nullptr ? &output_names_ : nullptr);
 }

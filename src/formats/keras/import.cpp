@@ -52,6 +52,24 @@ void set_store_paths(ir::Graph& graph, const LayerNode& node) {
   for (const auto& child : node.children) set_store_paths(graph, *child);
 }
 
+Result<ImportedModel> import_with(const Config& model, ir::KerasGeneration generation,
+                                  const ImportLimits& limits, Recording* recording) {
+  ImportedModel out;
+  out.tree = std::make_unique<LayerNode>();
+  const Config& name = model["config"]["name"];
+  out.tree->name = name.is_string() ? name.as_string() : "model";
+  out.tree->class_name = model["class_name"].as_string();
+  Importer importer(out.graph, generation, limits);
+  importer.recording = recording;
+  EW_TRY_VOID(importer.import_model(model, *out.tree));
+  order_parameters(out.graph, *out.tree);
+  size_t next = 0;
+  renumber(*out.tree, out.graph.parameters(), next);
+  set_store_paths(out.graph, *out.tree);
+  EW_TRY_VOID(ir::verify(out.graph, ir::Stage::kImported));
+  return out;
+}
+
 }  // namespace
 
 Status Importer::import_model(const Config& model, LayerNode& root) {
@@ -64,6 +82,9 @@ Status Importer::import_model(const Config& model, LayerNode& root) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     graph.outputs.push_back(outputs[i].value);
     graph.output_masks.push_back(outputs[i].mask);
+    if (recording != nullptr) {
+      recording->outputs.push_back(origins_[static_cast<size_t>(outputs[i].origin)]);
+    }
     ir::Value& value = graph.value(outputs[i].value);
     const bool is_named = i < output_names_.size() && !output_names_[i].empty();
     if (is_named && value.kind == ir::ValueKind::kComputed) value.name = output_names_[i];
@@ -73,19 +94,56 @@ Status Importer::import_model(const Config& model, LayerNode& root) {
 
 Result<ImportedModel> import_architecture(const Config& model, ir::KerasGeneration generation,
                                           const ImportLimits& limits) {
-  ImportedModel out;
-  out.tree = std::make_unique<LayerNode>();
-  const Config& name = model["config"]["name"];
-  out.tree->name = name.is_string() ? name.as_string() : "model";
-  out.tree->class_name = model["class_name"].as_string();
-  Importer importer(out.graph, generation, limits);
-  EW_TRY_VOID(importer.import_model(model, *out.tree));
-  order_parameters(out.graph, *out.tree);
-  size_t next = 0;
-  renumber(*out.tree, out.graph.parameters(), next);
-  set_store_paths(out.graph, *out.tree);
-  EW_TRY_VOID(ir::verify(out.graph, ir::Stage::kImported));
-  return out;
+  return import_with(model, generation, limits, nullptr);
+}
+
+Result<Recording> record_architecture(const Config& model, ir::KerasGeneration generation) {
+  Recording recording;
+  EW_TRY(recording.model, import_with(model, generation, {}, &recording));
+  recording.name = recording.model.tree->name;
+  return recording;
+}
+
+// Recording: a tensor's origin is an index into origins_.
+void Importer::record_input(const std::string& name, KerasTensor& input) {
+  if (recording == nullptr || !builder.ok()) return;
+  const ir::TensorType& type = builder.type(input.value);
+  Config shape = Config::list();
+  for (const int64_t dim : type.shape) shape.push_back(dim == kUnknown ? Config() : Config(dim));
+  Config config = Config::map();
+  config.set("batch_input_shape", std::move(shape));
+  config.set("dtype", dtype_name(type.dtype));
+  config.set("sparse", false);
+  config.set("ragged", false);
+  config.set("name", name);
+  Config entry = Config::map();
+  entry.set("class_name", "InputLayer");
+  entry.set("config", std::move(config));
+  const RecordedTensor tensor{recording->layers.size(), 0, 0};
+  RecordedCall call;
+  call.outputs = {type};
+  recording->layers.push_back({name, "InputLayer", std::move(entry), nullptr, {std::move(call)}});
+  recording->inputs.push_back(tensor);
+  input.origin = static_cast<int>(origins_.size());
+  origins_.push_back(tensor);
+}
+
+void Importer::record_call(const Config& layer, const LayerNode& node,
+                           const CallArguments& arguments, Tensors& outputs) {
+  if (recording == nullptr || inside_layer_ > 0) return;
+  const auto [known, is_new] = recorded_.emplace(&node, recording->layers.size());
+  if (is_new) recording->layers.push_back({node.path, node.class_name, layer, &node, {}});
+  RecordedLayer& recorded = recording->layers[known->second];
+  RecordedCall call{arguments.args, arguments.kwargs, {}, {}};
+  for (const int origin : arguments.origins) {
+    call.refs.push_back(origins_[static_cast<size_t>(origin)]);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i].origin = static_cast<int>(origins_.size());
+    origins_.push_back({known->second, recorded.calls.size(), i});
+    call.outputs.push_back(builder.type(outputs[i].value));
+  }
+  recorded.calls.push_back(std::move(call));
 }
 
 }  // namespace ew::formats

@@ -116,6 +116,7 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   if (!policy.ok()) return at(str("layer '", node.name, "'"), policy.error());
   context.variable_dtype = policy->variable;
   context.compute_dtype = policy->compute;
+  const CallArguments as_written = recording != nullptr ? arguments : CallArguments{};
   take_masks(arguments);
   // Operations (x * 2.0) have no policy and do not cast.
   if (config.has("dtype") && !is_function && config["autocast"].as_bool(true)) {
@@ -129,7 +130,9 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   context.inputs = std::move(arguments.inputs);
   context.keyword_tensors = std::move(arguments.keyword_tensors);
   context.call = std::move(arguments.call);
+  ++inside_layer_;
   Tensors outputs = row.build(context);
+  --inside_layer_;
   if (!builder.ok()) return builder.status().error();
   for (const KerasTensor& output : outputs) {
     if (output.value == kNoValue) {
@@ -139,6 +142,7 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   EW_TRY_VOID(add_activity_losses(layer, outputs));
   name_outputs(node, outputs);
   ++node.calls;
+  record_call(layer, node, as_written, outputs);
   return outputs;
 }
 

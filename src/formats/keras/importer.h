@@ -1,12 +1,14 @@
 #pragma once
 // The walk over an architecture; internal to the Keras importer.
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "formats/keras/import.h"
 #include "formats/keras/layer.h"
 #include "formats/keras/nodes.h"
+#include "formats/keras/recording.h"
 
 namespace ew::formats {
 
@@ -15,6 +17,10 @@ struct CallArguments {
   std::vector<KerasTensor> inputs;
   std::vector<std::pair<std::string, KerasTensor>> keyword_tensors;
   Config call = Config::map();
+  // As the file has them, for the recording: {"tensor": i} is the tensor of origins[i].
+  Config args = Config::list();
+  Config kwargs = Config::map();
+  std::vector<int> origins;
 };
 
 class Importer {
@@ -34,6 +40,7 @@ class Importer {
                          const std::string& name, const Shape& shape, const WeightOptions& options);
 
   ir::Builder builder;
+  Recording* recording = nullptr;  ///< if set, every call is noted
 
  private:
   using Tensors = std::vector<KerasTensor>;
@@ -49,6 +56,9 @@ class Importer {
   Result<KerasTensor> bind_input(const Config& input_layer, KerasTensor given);
   Status add_activity_losses(const Config& layer, const Tensors& outputs);
   void name_outputs(const LayerNode& node, const Tensors& outputs);
+  void record_input(const std::string& name, KerasTensor& input);
+  void record_call(const Config& layer, const LayerNode& node, const CallArguments& arguments,
+                   Tensors& outputs);
   Error unknown_class(const std::string& class_name, const std::string& name) const;
 
   ir::KerasGeneration generation_;
@@ -57,6 +67,9 @@ class Importer {
   int64_t elements_ = 0;
   int64_t calls_ = 0;
   int depth_ = 0;
+  int inside_layer_ = 0;  ///< > 0 while a layer calls layers it wraps
+  std::vector<RecordedTensor> origins_;
+  std::map<const LayerNode*, size_t> recorded_;
 
   friend class FunctionalWalk;
 };
@@ -66,5 +79,8 @@ bool is_sequential(const Config& layer);
 bool is_functional(const Config& layer);
 /// "name" of the entry or of its config; error kInvalidData if it has none.
 Result<std::string> layer_name(const Config& layer);
+/// Names of the call arguments of layers whose tensors after the first have a meaning of their own;
+/// empty for the others.
+std::vector<const char*> positional_names(const std::string& class_name);
 
 }  // namespace ew::formats

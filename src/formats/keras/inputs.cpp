@@ -55,7 +55,9 @@ Result<KerasTensor> Importer::graph_input(const Config& input_layer, const std::
   if (config["sparse"].as_bool() || config["ragged"].as_bool()) {
     return unsupported("input '", name, "': sparse and ragged inputs are not supported");
   }
-  return KerasTensor{builder.input(name, {dtype->compute, std::move(*shape), nullptr}), kNoValue};
+  KerasTensor input{builder.input(name, {dtype->compute, std::move(*shape), nullptr}), kNoValue};
+  record_input(name, input);
+  return input;
 }
 
 Result<KerasTensor> Importer::implied_input(const Config& model, const Config& first_layer) {
@@ -75,8 +77,10 @@ Result<KerasTensor> Importer::implied_input(const Config& model, const Config& f
         name, "', nor build_input_shape");
   }
   EW_TRY(DTypePolicy dtype, parse_dtype_policy(config["dtype"]));
-  return KerasTensor{builder.input(name + "_input", {dtype.compute, std::move(*shape), nullptr}),
-                     kNoValue};
+  name += "_input";
+  KerasTensor input{builder.input(name, {dtype.compute, std::move(*shape), nullptr}), kNoValue};
+  record_input(name, input);
+  return input;
 }
 
 Result<KerasTensor> Importer::bind_input(const Config& input_layer, KerasTensor given) {

@@ -5,6 +5,7 @@
 #include "formats/json.h"
 #include "formats/keras/compiled.h"
 #include "formats/keras/import.h"
+#include "formats/keras/quantization.h"
 #include "formats/keras/weights.h"
 #include "formats/zip.h"
 
@@ -107,12 +108,25 @@ Status read_h5_training(const H5Group& root, ir::Model& model) {
   return {};
 }
 
+// What the writer keeps for itself in an attribute that Keras does not look at.
+Status read_quantization(const H5Group& root, ir::Model& model) {
+  const std::string text = text_attribute(root, kQuantizationAttribute);
+  if (text.empty()) return {};
+  Result<Config> config = parse_json(text);
+  if (!config.ok()) return at(kQuantizationAttribute, config.error());
+  Result<ir::QuantizationRecord> record = quantization_from_config(*config);
+  if (!record.ok()) return at(kQuantizationAttribute, record.error());
+  model.quantization = std::move(*record);
+  return {};
+}
+
 Result<ir::Model> build_h5(const H5Group& root, const std::string& architecture) {
   if (root.find_attribute("model_config") != nullptr) {
     EW_TRY(KerasArchitecture own, architecture_of_h5(root));
     EW_TRY(const H5Group* weights, root.group("model_weights"));
     EW_TRY(ir::Model model, build(std::move(own), *weights));
     EW_TRY_VOID(read_h5_training(root, model));
+    EW_TRY_VOID(read_quantization(root, model));
     return model;
   }
   const H5Group* weights = root.find_group("model_weights");
@@ -164,6 +178,7 @@ Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::stri
     EW_TRY(const std::vector<uint8_t> packed, zip.read("model.weights.h5"));
     EW_TRY(const H5Group weights, read_h5(packed, "model.weights.h5"));
     EW_TRY(ir::Model model, build(std::move(architecture), weights));
+    EW_TRY_VOID(read_quantization(weights, model));
     const Config& training = model.architecture.config["compile_config"];
     if (training["optimizer"].is_null()) return model;
     EW_TRY(ir::CompiledState state, read_compiled(training, model.graph.outputs.size()));

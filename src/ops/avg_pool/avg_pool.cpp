@@ -1,6 +1,6 @@
 /// avg_pool: y[n, s, c] = the mean over taps t of x[n, in(s, t), c]; padding does not count.
 ///
-///   inputs   x: floating [N, spatial..., C]
+///   inputs   x: floating or int8 [N, spatial..., C]
 ///   outputs  y: [N, spatial..., C]; 0 for a window that lies in the padding altogether
 ///   attrs    pool: the window's sizes; windows (ops/window.h)
 ///   quant    as the input
@@ -10,12 +10,15 @@
 #include "ops/window.h"
 
 namespace ew::ops {
+
+void avg_pool_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 const AttrDef kAttrs[] = {AttrDef{"pool", std::vector<int64_t>{}}, EW_WINDOW_ATTRS};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_real(*in[0]));
   return infer_pool(*in[0], attrs);
 }
 
@@ -46,6 +49,7 @@ const OpDef kAvgPool{.name = "avg_pool",
                      .attrs = kAttrs,
                      .infer = infer,
                      .reference = reference,
+                     .reference_i8 = avg_pool_i8,
                      .quant = QuantRule::same_as_input()};
 
 }  // namespace ew::ops

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "testing/keras_layer.h"
 #include "testing/op_check.h"
 
 namespace ew::testing {
@@ -26,6 +27,26 @@ TEST_CASE("avg_pool: padding does not count") {
   const auto y = run(ops::kAvgPool, {tensor({1, 3, 1}, {2, 4, 6})},
                      {{"pool", Ints{2}}, {"padding", std::string("same")}});
   CHECK(all_near(y[0], {3, 5, 6}));
+}
+
+TEST_CASE("avg_pool: Keras layers compute the same in either data format") {
+  const std::vector<std::pair<const char*, Shape>> layers{
+      {"AveragePooling1D", {2, 7, 3}},          {"AveragePooling2D", {2, 7, 6, 3}},
+      {"AveragePooling3D", {1, 4, 5, 3, 2}},    {"GlobalAveragePooling1D", {2, 7, 3}},
+      {"GlobalAveragePooling2D", {2, 7, 6, 3}}, {"GlobalAveragePooling3D", {1, 4, 5, 3, 2}},
+  };
+  for (const auto& [layer, shape] : layers) {
+    INFO(layer);
+    const auto x = random_tensor(shape);
+    Config config = Config::Map{{"padding", "same"}, {"keepdims", true}};
+    const auto last = run_layer({.class_name = layer, .config = config, .x = x});
+    config.set("data_format", "channels_first");
+    const auto first = run_layer({.class_name = layer, .config = config, .x = channels_first(x)});
+    const auto back = channels_last(first);
+    CHECK(back.shape() == last.shape());
+    const auto values = last.values<float>();
+    CHECK(all_near(back, {values.begin(), values.end()}));
+  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // The operators of binary.def.
-#include "ops/ops.h"
+#include "ops/binary/binary_i8.h"
 
 namespace ew::ops {
 namespace math {
@@ -51,7 +51,15 @@ void for_each_pair(ConstViews in, Views out, F f) {
   }
 }
 
-Result<std::vector<TensorType>> infer_binary(InputTypes in, const Attrs&) {
+// add, sub and mul may end in a fused activation.
+const AttrDef kClampAttrs[] = {int8::kClampMin, int8::kClampMax};
+
+Result<std::vector<TensorType>> infer_binary(InputTypes in, const Attrs& attrs) {
+  if ((in[0]->quant == nullptr) != (in[1]->quant == nullptr)) {
+    return invalid_argument("expected two quantised inputs or none, found ", *in[0], " and ",
+                            *in[1]);
+  }
+  if (int8::has_clamp(attrs)) EW_TRY_VOID(expect_real(*in[0]));
   if (in[0]->dtype != in[1]->dtype) {
     return invalid_argument("inputs have different dtypes: ", in[0]->dtype, " and ", in[1]->dtype);
   }
@@ -66,12 +74,13 @@ Result<std::vector<TensorType>> infer_compare(InputTypes in, const Attrs& attrs)
 }
 
 #define EW_BINARY(id, Id, f)                                                      \
-  void id##_reference(ConstViews in, Views out, const Attrs&) {                   \
+  void id##_reference(ConstViews in, Views out, const Attrs& attrs) {             \
     dispatch_number(in[0].dtype(), [&]<typename T>() {                            \
       if constexpr (!std::is_same_v<T, bool>) {                                   \
         for_each_pair<T, T>(in, out, [](T x, T y) { return static_cast<T>(f); }); \
       }                                                                           \
     });                                                                           \
+    int8::clamp_real(attrs, out[0]);                                              \
   }
 #define EW_COMPARE(id, Id, f)                                                         \
   void id##_reference(ConstViews in, Views out, const Attrs&) {                       \
@@ -83,15 +92,24 @@ Result<std::vector<TensorType>> infer_compare(InputTypes in, const Attrs& attrs)
 #undef EW_BINARY
 #undef EW_COMPARE
 
+std::span<const AttrDef> attrs_of(ir::ReferenceI8Fn integer) {
+  return integer ? std::span<const AttrDef>(kClampAttrs) : std::span<const AttrDef>();
+}
+QuantRule rule_of(ir::ReferenceI8Fn integer) {
+  return integer ? QuantRule::calibrated() : QuantRule{};
+}
+
 }  // namespace
 
-#define EW_BINARY(id, Id, ...)                   \
-  const OpDef k##Id{.name = #id,                 \
-                    .min_inputs = 2,             \
-                    .max_inputs = 2,             \
-                    .infer = infer_binary,       \
-                    .reference = id##_reference, \
-                    .quant = QuantRule::calibrated()};
+#define EW_BINARY(id, Id, ...)                                   \
+  const OpDef k##Id{.name = #id,                                 \
+                    .attrs = attrs_of(binary_reference_i8(#id)), \
+                    .min_inputs = 2,                             \
+                    .max_inputs = 2,                             \
+                    .infer = infer_binary,                       \
+                    .reference = id##_reference,                 \
+                    .reference_i8 = binary_reference_i8(#id),    \
+                    .quant = rule_of(binary_reference_i8(#id))};
 #define EW_COMPARE(id, Id, ...)             \
   const OpDef k##Id{.name = #id,            \
                     .min_inputs = 2,        \

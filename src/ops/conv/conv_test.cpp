@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "testing/keras_layer.h"
 #include "testing/op_check.h"
 
 namespace ew::testing {
@@ -62,6 +63,68 @@ TEST_CASE("conv: rejects shapes that do not fit and says which") {
       infer_shapes(ops::kConv, {{1, 8, 8, 3}, {3, 3, 3, 2}}, {{"strides", Ints{0, 1}}}).ok());
   CHECK_FALSE(
       infer_shapes(ops::kConv, {{1, 8, 8, 3}, {3, 3, 3, 2}}, {{"groups", int64_t{0}}}).ok());
+}
+
+void check_layouts_agree(const char* layer, Config config, const Shape& shape) {
+  INFO(layer);
+  const auto x = random_tensor(shape);
+  config.set("data_format", "channels_last");
+  const auto last = run_layer({.class_name = layer, .config = config, .x = x});
+  config.set("data_format", "channels_first");
+  const auto first = run_layer({.class_name = layer, .config = config, .x = channels_first(x)});
+  const auto back = channels_last(first);
+  CHECK(back.shape() == last.shape());
+  const auto values = last.values<float>();
+  CHECK(all_near(back, {values.begin(), values.end()}));
+}
+
+TEST_CASE("conv: Keras layers compute the same in either data format") {
+  const Config conv = Config::Map{
+      {"filters", 4}, {"kernel_size", 3}, {"strides", 2}, {"padding", "same"}, {"use_bias", true}};
+  check_layouts_agree("Conv1D", conv, {2, 7, 3});
+  check_layouts_agree("Conv2D", conv, {2, 7, 6, 3});
+  check_layouts_agree("Conv3D", conv, {1, 4, 5, 3, 2});
+  check_layouts_agree("Conv1DTranspose", conv, {2, 4, 3});
+  check_layouts_agree("Conv2DTranspose", conv, {2, 4, 3, 3});
+  check_layouts_agree("Conv3DTranspose", conv, {1, 2, 3, 2, 2});
+  check_layouts_agree("DepthwiseConv1D", conv, {2, 7, 3});
+  check_layouts_agree("DepthwiseConv2D", conv, {2, 7, 6, 3});
+  check_layouts_agree("SeparableConv1D", conv, {2, 7, 3});
+  check_layouts_agree("SeparableConv2D", conv, {2, 7, 6, 3});
+}
+
+TEST_CASE("conv: a causal layer never looks ahead") {
+  // Kernel [1 1], dilation 2: y[t] = x[t - 2] + x[t].
+  const auto y = run_layer({.class_name = "Conv1D",
+                            .config = Config::Map{{"filters", 1},
+                                                  {"kernel_size", 2},
+                                                  {"dilation_rate", 2},
+                                                  {"padding", "causal"},
+                                                  {"use_bias", false}},
+                            .x = tensor({1, 4, 1}, {1, 2, 3, 4}),
+                            .weights = {{"kernel", tensor({2, 1, 1}, {1, 1})}}});
+  CHECK(all_near(y, {1, 2, 4, 6}));
+}
+
+TEST_CASE("conv: refuses configurations that are none, and says why") {
+  const auto message = [](Config config) {
+    return refusal(
+        {.class_name = "Conv2D", .config = std::move(config), .x = random_tensor({1, 6, 6, 4})});
+  };
+  const auto says = [&](Config config, const char* text) {
+    const std::string found = message(std::move(config));
+    INFO(found);
+    return found.find(text) != std::string::npos;
+  };
+  CHECK(says(Config::Map{{"kernel_size", 3}}, "filters: expected at least 1, found 0"));
+  CHECK(says(Config::Map{{"filters", 4}}, "kernel_size: expected 2 positive integers"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", Config::ints({3, 0})}}, "kernel_size"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", 7}}, "window of 7 does not fit"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", 3}, {"groups", 3}}, "3 groups do not"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", 3}, {"padding", "full"}}, "'full'"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", 3}, {"padding", "causal"}}, "causal"));
+  CHECK(says(Config::Map{{"filters", 4}, {"kernel_size", 3}, {"data_format", "nhwc"}}, "'nhwc'"));
+  CHECK(says(Config::Map{{"filters", int64_t{1} << 40}, {"kernel_size", 3}}, "kernel"));
 }
 
 }  // namespace

@@ -1,15 +1,24 @@
-/// dense: y[..., n] = sum_k x[..., k] w[k, n] + bias[n].
+/// dense: y[..., n] = sum_k x[..., k] w[k, n] + bias[n], clamped.
 ///
-///   inputs   x: floating [..., K]; w: [K, N]; bias: [N], optional
+///   inputs   x: floating or int8 [..., K]; w: [K, N]; bias: [N], optional
 ///   outputs  y: [..., N]
+///   attrs    clamp_min, clamp_max: a fused activation's real bounds
+///   quant    calibrated; w int8 per output (axis 1) or per tensor, bias int32 at s_x s_w;
+///            integer reference in dense_i8.cpp
 ///   errors   kInvalidArgument if K differs
-#include "ops/ops.h"
+#include "ops/int8.h"
 
 namespace ew::ops {
+
+void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
+const AttrDef kAttrs[] = {int8::kClampMin, int8::kClampMax};
+
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int8::check_operands(in, 1));
   const Shape& x = in[0]->shape;
   const Shape& w = in[1]->shape;
   if (x.rank() < 1 || w.rank() != 2) {
@@ -27,7 +36,7 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
   return std::vector<TensorType>{{in[0]->dtype, std::move(y), nullptr}};
 }
 
-void reference(ConstViews in, Views out, const Attrs&) {
+void reference(ConstViews in, Views out, const Attrs& attrs) {
   const int64_t k_size = in[1].shape()[0];
   const int64_t n_size = in[1].shape()[1];
   const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);
@@ -46,6 +55,7 @@ void reference(ConstViews in, Views out, const Attrs&) {
       }
     }
   });
+  int8::clamp_real(attrs, out[0]);
 }
 
 int64_t macs(InputTypes in, std::span<const TensorType> out, const Attrs&) {
@@ -55,10 +65,12 @@ int64_t macs(InputTypes in, std::span<const TensorType> out, const Attrs&) {
 }  // namespace
 
 const OpDef kDense{.name = "dense",
+                   .attrs = kAttrs,
                    .min_inputs = 2,
                    .max_inputs = 3,
                    .infer = infer,
                    .reference = reference,
+                   .reference_i8 = dense_i8,
                    .quant = QuantRule::calibrated(),
                    .macs = macs};
 

@@ -57,22 +57,8 @@ Result<ValueId> gaussian_noise(LayerContext& c) {
   return dropout_of(c, "gaussian_noise", "stddev", {});
 }
 
-// l1 sum |x| + l2 sum x^2, divided by the batch size.
-Result<ValueId> activity_regularization(LayerContext& c) {
-  EW_TRY(const ValueId x, formats::sole_input(c));
-  EW_TRY(const double l1, c.config.get_double("l1", 0));
-  EW_TRY(const double l2, c.config.get_double("l2", 0));
-  const auto term = [&](const OpDef& op, double factor) {
-    const ValueId mean =
-        c.b.add(kReduceMean, {c.b.add(op, {x})}, {{"axes", std::vector<int64_t>{0}}});
-    const ValueId sum = c.b.shape(mean).rank() == 0 ? mean : c.b.add(kReduceSum, {mean});
-    const ValueId loss = c.b.add(kMul, {sum, c.b.scalar(factor, c.b.type(x).dtype)});
-    if (c.b.ok()) c.b.graph().losses.push_back(loss);
-  };
-  if (l1 != 0) term(kAbs, l1);
-  if (l2 != 0) term(kSquare, l2);
-  return x;
-}
+// The importer adds the loss, as for every layer's activity_regularizer.
+Result<ValueId> activity_regularization(LayerContext& c) { return formats::sole_input(c); }
 
 const formats::KerasLayer kLayers[] = {
     {"ActivityRegularization", keeps_mask<activity_regularization>},

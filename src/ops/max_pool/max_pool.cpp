@@ -1,6 +1,6 @@
 /// max_pool: y[n, s, c] = the maximum over taps t of x[n, in(s, t), c]; padding never wins.
 ///
-///   inputs   x: floating [N, spatial..., C]
+///   inputs   x: floating or int8 [N, spatial..., C]
 ///   outputs  y: [N, spatial..., C]
 ///   attrs    pool: the window's sizes; windows (ops/window.h)
 ///   quant    as the input
@@ -11,12 +11,15 @@
 #include "ops/window.h"
 
 namespace ew::ops {
+
+void max_pool_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 const AttrDef kAttrs[] = {AttrDef{"pool", std::vector<int64_t>{}}, EW_WINDOW_ATTRS};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_real(*in[0]));
   return infer_pool(*in[0], attrs);
 }
 
@@ -43,6 +46,7 @@ const OpDef kMaxPool{.name = "max_pool",
                      .attrs = kAttrs,
                      .infer = infer,
                      .reference = reference,
+                     .reference_i8 = max_pool_i8,
                      .quant = QuantRule::same_as_input()};
 
 }  // namespace ew::ops

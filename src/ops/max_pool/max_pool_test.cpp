@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "testing/keras_layer.h"
 #include "testing/op_check.h"
 
 namespace ew::testing {
@@ -40,6 +41,26 @@ TEST_CASE("max_pool: among equal elements the first gets the gradient") {
 TEST_CASE("max_pool: rejects a window without dimensions") {
   CHECK_FALSE(infer_shapes(ops::kMaxPool, {{1, 4, 4, 1}}).ok());
   CHECK_FALSE(infer_shapes(ops::kMaxPool, {{1, 4, 4, 1}}, {{"pool", Ints{5, 1}}}).ok());
+}
+
+TEST_CASE("max_pool: Keras layers compute the same in either data format") {
+  const std::vector<std::pair<const char*, Shape>> layers{
+      {"MaxPooling1D", {2, 7, 3}},          {"MaxPooling2D", {2, 7, 6, 3}},
+      {"MaxPooling3D", {1, 4, 5, 3, 2}},    {"GlobalMaxPooling1D", {2, 7, 3}},
+      {"GlobalMaxPooling2D", {2, 7, 6, 3}}, {"GlobalMaxPooling3D", {1, 4, 5, 3, 2}},
+  };
+  for (const auto& [layer, shape] : layers) {
+    INFO(layer);
+    const auto x = random_tensor(shape);
+    Config config = Config::Map{{"padding", "same"}, {"keepdims", true}};
+    const auto last = run_layer({.class_name = layer, .config = config, .x = x});
+    config.set("data_format", "channels_first");
+    const auto first = run_layer({.class_name = layer, .config = config, .x = channels_first(x)});
+    const auto back = channels_last(first);
+    CHECK(back.shape() == last.shape());
+    const auto values = last.values<float>();
+    CHECK(all_near(back, {values.begin(), values.end()}));
+  }
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 /// reduce_mean: the arithmetic mean over some dimensions, accumulated in double.
 ///
-///   inputs   x: floating
+///   inputs   x: floating or int8
 ///   attrs    axes: dimensions to reduce, empty for all; keepdims: keep them as 1
+///   quant    calibrated; integer reference in reduce_mean_i8.cpp
 ///   errors   kInvalidArgument if an axis is out of range
 #include <algorithm>
 #include <limits>
@@ -9,6 +10,9 @@
 #include "ops/reduce.h"
 
 namespace ew::ops {
+
+void reduce_mean_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {
@@ -31,7 +35,11 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
 
 }  // namespace
 
-const OpDef kReduceMean{
-    .name = "reduce_mean", .attrs = kReduceAttrs, .infer = infer_reduce, .reference = reference};
+const OpDef kReduceMean{.name = "reduce_mean",
+                        .attrs = kReduceAttrs,
+                        .infer = infer_reduce,
+                        .reference = reference,
+                        .reference_i8 = reduce_mean_i8,
+                        .quant = QuantRule::calibrated()};
 
 }  // namespace ew::ops

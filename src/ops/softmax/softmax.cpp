@@ -1,21 +1,25 @@
 /// softmax: y[k] = exp(x[k] - max(x)) / sum_j exp(x[j] - max(x)), along one axis.
 ///
-///   inputs   x: floating, rank >= 1
+///   inputs   x: floating or int8, rank >= 1
 ///   outputs  y: shape of x; values in [0, 1]; every slice along `axis` sums to 1
 ///   attrs    axis: int, default -1; negative counts from the last dimension
-///   quant    output fixed to scale 1/256, zero point -128 (TFLite int8 operator specification)
+///   quant    output fixed to scale 1/256, zero point -128 (TFLite int8 operator specification);
+///            integer reference in softmax_i8.cpp
 ///   errors   kInvalidArgument if axis is not in [-rank, rank)
 #include <algorithm>
 
 #include "ops/ops.h"
 
 namespace ew::ops {
+
+void softmax_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 const AttrDef kAttrs[] = {{"axis", int64_t{-1}}};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_real(*in[0]));
   EW_TRY([[maybe_unused]] const int axis,
          normalize_axis(attrs.integer("axis"), in[0]->shape.rank()));
   return infer_same(in, attrs);
@@ -52,6 +56,7 @@ const OpDef kSoftmax{.name = "softmax",
                      .attrs = kAttrs,
                      .infer = infer,
                      .reference = reference,
+                     .reference_i8 = softmax_i8,
                      .quant = QuantRule::fixed(1.F / 256, -128)};
 
 }  // namespace ew::ops

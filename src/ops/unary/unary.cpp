@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/ops.h"
+#include "ops/unary/unary_i8.h"
 
 namespace ew::ops {
 namespace math {
@@ -91,24 +92,25 @@ namespace {
 #undef EW_UNARY
 
 Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_real(*in[0]));
   return infer_same(in, attrs);
 }
 
 }  // namespace
 
-#define EW_UNARY(id, Id, ...)                         \
-  const OpDef k##Id{.name = #id,                      \
-                    .attrs = id##_attrs,              \
-                    .infer = infer_unary,             \
-                    .reference = id##_reference,      \
-                    .quant = QuantRule::calibrated(), \
-                    .in_place = true};                \
-  const OpDef k##Id##Grad{.name = #id "_grad",        \
-                          .attrs = id##_attrs,        \
-                          .min_inputs = 3,            \
-                          .max_inputs = 3,            \
-                          .infer = infer_unary,       \
+#define EW_UNARY(id, Id, ...)                                \
+  const OpDef k##Id{.name = #id,                             \
+                    .attrs = id##_attrs,                     \
+                    .infer = infer_unary,                    \
+                    .reference = id##_reference,             \
+                    .reference_i8 = unary_reference_i8(#id), \
+                    .quant = unary_quant_rule(#id),          \
+                    .in_place = true};                       \
+  const OpDef k##Id##Grad{.name = #id "_grad",               \
+                          .attrs = id##_attrs,               \
+                          .min_inputs = 3,                   \
+                          .max_inputs = 3,                   \
+                          .infer = infer_unary,              \
                           .reference = id##_grad_reference};
 #include "ops/unary/unary.def"
 #undef EW_UNARY

@@ -50,6 +50,28 @@ class FailingSource final : public DataSource {
   SourcePtr inner_ = counted(10);
 };
 
+// Stops in its second read until it is let go on; remembers whether its rows changed meanwhile.
+class GatedSource final : public DataSource {
+ public:
+  int64_t size() const override { return 10; }
+  const std::vector<SampleType>& x_types() const override { return inner_->x_types(); }
+  const std::vector<SampleType>& y_types() const override { return inner_->y_types(); }
+  Status read(std::span<const int64_t> rows, Split& out, bool targets_only) const override {
+    if (++reads == 2) {
+      const std::vector<int64_t> before(rows.begin(), rows.end());
+      while (!is_open) std::this_thread::yield();
+      rows_changed = !std::equal(before.begin(), before.end(), rows.begin(), rows.end());
+    }
+    return inner_->read(rows, out, targets_only);
+  }
+  mutable std::atomic<int> reads = 0;
+  mutable std::atomic<bool> is_open = false;
+  mutable std::atomic<bool> rows_changed = false;
+
+ private:
+  SourcePtr inner_ = counted(10);
+};
+
 }  // namespace
 
 TEST_CASE("batches: in order without shuffling, the last one short") {
@@ -111,6 +133,28 @@ TEST_CASE("batches: a row that cannot be read ends the epoch with its error") {
     batches->begin_epoch(1);
     CHECK(batches->next(batch).value());
   }
+}
+
+TEST_CASE("batches: a new epoch waits for the batch that is being read ahead") {
+  const auto source = std::make_shared<GatedSource>();
+  auto batches = Batches::create(source, {.batch_size = 2, .prefetch = true});
+  REQUIRE(batches.ok());
+  Split batch;
+  REQUIRE(batches->next(batch).value());
+  while (source->reads < 2) std::this_thread::yield();
+  std::atomic<bool> began = false;
+  std::thread caller([&] {
+    batches->begin_epoch(1);
+    began = true;
+  });
+  for (int i = 0; i < 10000 && !began; ++i) std::this_thread::yield();
+  CHECK_FALSE(began);
+  source->is_open = true;
+  caller.join();
+  CHECK_FALSE(source->rows_changed);
+  const auto order = epoch_order(10, 0, 1);
+  REQUIRE(batches->next(batch).value());
+  CHECK(batch.y[0].values<int32_t>()[0] == order[0]);
 }
 
 TEST_CASE("batches: what the caller keeps is not written to by the next batch") {

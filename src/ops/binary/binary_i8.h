@@ -1,0 +1,21 @@
+#pragma once
+// The integer side of the rows add, sub and mul.
+
+#include <string_view>
+
+#include "ops/int8.h"
+
+namespace ew::ops {
+
+/// The integer reference of the row of that name, or null.
+ir::ReferenceI8Fn binary_reference_i8(std::string_view name);
+
+/// add and sub: both inputs are brought to a common scale with 20 more bits, added, rescaled.
+struct SumScales {
+  int8::Multiplier a;
+  int8::Multiplier b;
+  int8::Multiplier out;
+};
+SumScales sum_scales(const TensorType& a, const TensorType& b, const TensorType& out);
+
+}  // namespace ew::ops

@@ -1,0 +1,42 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "testing/op_check.h"
+
+namespace ew::testing {
+namespace {
+
+using ir::Tensor;
+
+TEST_CASE("binary: every row agrees with its reference, broadcasting included") {
+  const auto check = [](const ir::OpDef& op) {
+    const bool needs_positive = &op == &ops::kPow || &op == &ops::kDiv;
+    const double low = needs_positive ? 0.3 : -2;
+    check_op(op, {{.why = "alike", .in = {{3, 4}, {3, 4}}, .range = 2, .low = low},
+                  {.why = "a row", .in = {{3, 4}, {4}}, .range = 2, .low = low},
+                  {.why = "both repeat", .in = {{3, 1, 2}, {4, 1}}, .range = 2, .low = low},
+                  {.why = "a scalar", .in = {{}, {2, 2}}, .range = 2, .low = low}});
+  };
+#define EW_BINARY(name, Name, ...) check(ops::k##Name);
+#define EW_COMPARE(name, Name, ...) check(ops::k##Name);
+#include "ops/binary/binary.def"
+#undef EW_BINARY
+#undef EW_COMPARE
+}
+
+TEST_CASE("binary: integers divide towards zero, and by zero give zero") {
+  const Tensor x = Tensor::from(std::vector<int32_t>{7, -7, 5}, Shape{3});
+  const Tensor y = Tensor::from(std::vector<int32_t>{2, 2, 0}, Shape{3});
+  CHECK(all_near(run(ops::kDiv, {x, y})[0], {3, -3, 0}));
+}
+
+TEST_CASE("binary: rejects shapes and dtypes that differ") {
+  CHECK_FALSE(infer_shapes(ops::kAdd, {{2, 3}, {4}}).ok());
+  const auto open = infer_shapes(ops::kAdd, {{kUnknown, 3}, {1, 3}});
+  REQUIRE(open.ok());
+  CHECK((*open)[0] == Shape{kUnknown, 3});
+}
+
+}  // namespace
+}  // namespace ew::testing

@@ -1,0 +1,33 @@
+// Convolutions in integers: acc = sum (x - zero_x) w + bias in int32, then rescaled per channel.
+// Padding reads as the zero point, so it adds nothing.
+#include "ops/int8.h"
+#include "ops/window.h"
+
+namespace ew::ops {
+
+void conv_forward_i8(const ConvGeometry& g, ConstViews in, TensorView out, const Attrs& attrs,
+                     Int8Profile profile) {
+  const int64_t channels = g.groups * g.out_channels;
+  const auto* x = in[0].as<int8_t>();
+  const auto* w = in[1].as<int8_t>();
+  const int32_t* bias = in.size() > 2 && in[2] ? in[2].as<int32_t>() : nullptr;
+  auto* y = out.as<int8_t>();
+  const int32_t zero_x = int8::zero_of(*in[0].type);
+  const auto n = static_cast<size_t>(out.size());
+  std::vector<int64_t> sums(n, 0);
+  if (bias != nullptr) {
+    for (size_t i = 0; i < n; ++i) sums[i] = bias[i % static_cast<size_t>(channels)];
+  }
+  for_each_product(g, [&](int64_t xi, int64_t wi, int64_t yi) {
+    sums[static_cast<size_t>(yi)] += (x[xi] - zero_x) * w[wi];
+  });
+  const int8::Requantizer requantize(*in[0].type, *in[1].type, *out.type, channels, attrs,
+                                     int8::Product::kConvolution, profile);
+  for (size_t i = 0; i < n; ++i) {
+    // The definition accumulates in int32, which wraps.
+    y[i] = requantize(static_cast<int32_t>(sums[i]),
+                      static_cast<int64_t>(i % static_cast<size_t>(channels)));
+  }
+}
+
+}  // namespace ew::ops

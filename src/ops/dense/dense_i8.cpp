@@ -1,0 +1,32 @@
+// dense in integers: acc = sum (x - zero_x) (w - zero_w) + bias in int32, then rescaled.
+#include "ops/int8.h"
+
+namespace ew::ops {
+
+void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
+void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile) {
+  const int64_t k_size = in[1].shape()[0];
+  const int64_t n_size = in[1].shape()[1];
+  const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);
+  const auto* x = in[0].as<int8_t>();
+  const auto* w = in[1].as<int8_t>();
+  const int32_t* bias = in.size() > 2 && in[2] ? in[2].as<int32_t>() : nullptr;
+  auto* y = out[0].as<int8_t>();
+  const int8::Requantizer requantize(*in[0].type, *in[1].type, *out[0].type, n_size, attrs,
+                                     int8::Product::kDense, profile);
+  const int32_t zero_x = int8::zero_of(*in[0].type);
+  const int32_t zero_w = int8::zero_of(*in[1].type);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t n = 0; n < n_size; ++n) {
+      int64_t sum = bias ? bias[n] : 0;
+      for (int64_t k = 0; k < k_size; ++k) {
+        sum += (x[r * k_size + k] - zero_x) * (w[k * n_size + n] - zero_w);
+      }
+      // The definition accumulates in int32, which wraps.
+      y[r * n_size + n] = requantize(static_cast<int32_t>(sum), n);
+    }
+  }
+}
+
+}  // namespace ew::ops

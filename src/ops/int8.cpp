@@ -1,0 +1,158 @@
+#include "ops/int8.h"
+
+#include <cmath>
+
+namespace ew::ops::int8 {
+namespace {
+
+int32_t wrap(int64_t x) { return static_cast<int32_t>(x); }
+
+int32_t saturate(double x) {
+  constexpr double kMin = std::numeric_limits<int32_t>::min();
+  constexpr double kMax = std::numeric_limits<int32_t>::max();
+  return x >= kMax   ? std::numeric_limits<int32_t>::max()
+         : x <= kMin ? std::numeric_limits<int32_t>::min()
+                     : static_cast<int32_t>(x);
+}
+
+}  // namespace
+
+Multiplier quantize_multiplier(double real) {
+  if (real == 0) return {};
+  if (!std::isfinite(real)) return {std::numeric_limits<int32_t>::max(), 31};
+  Multiplier m;
+  const double fraction = std::frexp(real, &m.shift);
+  auto value = static_cast<int64_t>(std::round(fraction * (int64_t{1} << 31)));
+  if (value == int64_t{1} << 31) {
+    value /= 2;
+    ++m.shift;
+  }
+  if (m.shift < -31) return {};
+  if (m.shift > 31) return {std::numeric_limits<int32_t>::max(), 31};
+  m.value = static_cast<int32_t>(value);
+  return m;
+}
+
+int32_t high_multiply(int32_t a, int32_t b) {
+  if (a == b && a == std::numeric_limits<int32_t>::min()) {
+    return std::numeric_limits<int32_t>::max();
+  }
+  const int64_t product = int64_t{a} * b;
+  const int64_t half = product >= 0 ? int64_t{1} << 30 : 1 - (int64_t{1} << 30);
+  return static_cast<int32_t>((product + half) / (int64_t{1} << 31));
+}
+
+int32_t rounding_shift_right(int32_t x, int exponent) {
+  const int64_t mask = (int64_t{1} << exponent) - 1;
+  const int64_t remainder = x & mask;
+  const int64_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+  return static_cast<int32_t>((int64_t{x} >> exponent) + (remainder > threshold ? 1 : 0));
+}
+
+int32_t scale_twice_rounded(int32_t x, Multiplier m) {
+  const int left = std::max(m.shift, 0);
+  const int right = std::max(-m.shift, 0);
+  return rounding_shift_right(high_multiply(wrap(int64_t{x} * (int64_t{1} << left)), m.value),
+                              right);
+}
+
+int32_t scale_once_rounded(int32_t x, double real) { return saturate(std::round(x * real)); }
+
+Range quantized_range(double min, double max, const TensorType& type) {
+  // The peers divide and round in float.
+  const auto stored = [&](double bound) {
+    const float steps = std::round(static_cast<float>(bound) / scale_of(type));
+    return std::clamp(static_cast<double>(steps) + zero_of(type), -128.0, 127.0);
+  };
+  Range range;
+  if (min > -std::numeric_limits<double>::infinity()) range.min = static_cast<int32_t>(stored(min));
+  if (max < std::numeric_limits<double>::infinity()) range.max = static_cast<int32_t>(stored(max));
+  range.max = std::max(range.min, range.max);
+  return range;
+}
+
+Range clamp_range(const Attrs& attrs, const TensorType& out) {
+  return quantized_range(attrs.number("clamp_min"), attrs.number("clamp_max"), out);
+}
+
+bool has_clamp(const Attrs& attrs) {
+  return attrs.has("clamp_min") &&
+         (std::isfinite(attrs.number("clamp_min")) || std::isfinite(attrs.number("clamp_max")));
+}
+
+void clamp_real(const Attrs& attrs, TensorView out) {
+  if (!has_clamp(attrs)) return;
+  dispatch_real(out.dtype(), [&]<typename T>() {
+    const T min = static_cast<T>(attrs.number("clamp_min"));
+    const T max = static_cast<T>(attrs.number("clamp_max"));
+    T* y = out.as<T>();
+    const int64_t n = out.size();
+    for (int64_t i = 0; i < n; ++i) y[i] = std::min(std::max(y[i], min), max);
+  });
+}
+
+Requantizer::Requantizer(const TensorType& x, const TensorType& w, const TensorType& y,
+                         int64_t channels, const Attrs& attrs, Product product, Int8Profile profile)
+    : rounding_(profile == Int8Profile::kXnnpack ? Rounding::kFloatNearestEven
+                : profile == Int8Profile::kLitertRef && product == Product::kDense
+                    ? Rounding::kOnce
+                    : Rounding::kTwice),
+      zero_(zero_of(y)),
+      range_(clamp_range(attrs, y)) {
+  const std::vector<float>& scales = w.quant->scales;
+  for (int64_t c = 0; c < channels; ++c) {
+    const float s_w = scales.size() > 1 ? scales[static_cast<size_t>(c)] : scales[0];
+    double real = double{scale_of(x)} * double{s_w} / double{scale_of(y)};
+    if (rounding_ == Rounding::kFloatNearestEven) {
+      real = double{scale_of(x) * s_w / scale_of(y)};
+    } else if (rounding_ == Rounding::kTwice && product == Product::kDense && scales.size() == 1) {
+      // TFLM multiplies the two scales of a per-tensor dense layer in float.
+      real = double{scale_of(x) * s_w} / double{scale_of(y)};
+    }
+    reals_.push_back(real);
+    multipliers_.push_back(quantize_multiplier(real));
+  }
+}
+
+int8_t Requantizer::operator()(int32_t accumulator, int64_t channel) const {
+  const auto c = static_cast<size_t>(channel);
+  int32_t scaled = 0;
+  switch (rounding_) {
+    case Rounding::kTwice:
+      scaled = scale_twice_rounded(accumulator, multipliers_[c]);
+      break;
+    case Rounding::kOnce:
+      scaled = scale_once_rounded(accumulator, reals_[c]);
+      break;
+    case Rounding::kFloatNearestEven:
+      scaled = saturate(static_cast<double>(
+          std::nearbyint(static_cast<float>(accumulator) * static_cast<float>(reals_[c]))));
+      break;
+  }
+  const int64_t stored = int64_t{scaled} + zero_;
+  return static_cast<int8_t>(std::clamp<int64_t>(stored, range_.min, range_.max));
+}
+
+Status check_operands(InputTypes in, int channel_axis) {
+  const TensorType& x = *in[0];
+  const TensorType& w = *in[1];
+  const TensorType* bias = in.size() > 2 ? in[2] : nullptr;
+  if (!x.quant) {
+    if (w.quant) return invalid_argument("the kernel is quantised, the input is ", x);
+    return {};
+  }
+  if (!w.quant || w.dtype != DType::kI8 || x.dtype != DType::kI8) {
+    return invalid_argument("expected an int8 input and an int8 kernel with quantisation, found ",
+                            x, " and ", w);
+  }
+  if (w.quant->axis >= 0 && w.quant->scales.size() > 1 && w.quant->axis != channel_axis) {
+    return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
+                            w.quant->axis);
+  }
+  if (bias != nullptr && bias->dtype != DType::kI32) {
+    return invalid_argument("expected an int32 bias, found ", *bias);
+  }
+  return {};
+}
+
+}  // namespace ew::ops::int8

@@ -1,0 +1,36 @@
+#pragma once
+// Graph passes that know operators. Each takes a graph and returns a new one; value ids change.
+
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "ops/ops.h"
+
+namespace ew::ops {
+
+/// The stage kCanonical for inference: dropout vanishes, batch_norm becomes a multiplication and an
+/// addition by constants of its moving averages, losses, masks and updates are dropped. Error
+/// kUnsupported for another operator that behaves differently in training.
+Result<ir::Graph> to_inference(const ir::Graph& graph);
+
+struct FoldOptions {
+  /// Take parameters as constants too. Nodes are then folded only where all inputs are; parameters
+  /// that other nodes use stay parameters.
+  bool parameters = true;
+  /// Larger results are left to be computed at run time (a broadcast is small as a node).
+  int64_t max_elements = int64_t{1} << 24;
+};
+
+/// Replaces nodes whose inputs never change by their results.
+Result<ir::Graph> fold_constants(const ir::Graph& graph, const FoldOptions& options = {});
+
+/// The real bounds of relu, relu6 and clip nodes; nothing for other operators.
+std::optional<std::pair<double, double>> clamp_bounds(const Node& node);
+
+/// Fuses relu, relu6 and clip into the node before them (clamp_min and clamp_max), where that has
+/// the attributes and no other user. `may_fuse`, if set, decides per producer.
+Result<ir::Graph> fuse_clamps(const ir::Graph& graph,
+                              const std::function<bool(const Node& producer)>& may_fuse = {});
+
+}  // namespace ew::ops

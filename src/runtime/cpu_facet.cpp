@@ -1,0 +1,42 @@
+#include "runtime/cpu_facet.h"
+
+#include <algorithm>
+
+namespace ew::runtime {
+
+const kernels::KernelTable& cpu() {
+  static const kernels::KernelTable& table = kernels::kernels(kernels::detect_cpu());
+  return table;
+}
+
+bool is_f32(const KernelContext& c) {
+  const auto is_plain = [](const ir::TensorType& type) {
+    return type.dtype == DType::kF32 && !type.quant;
+  };
+  return std::all_of(
+             c.in.begin(), c.in.end(),
+             [&](const ir::TensorType* type) { return type == nullptr || is_plain(*type); }) &&
+         std::all_of(c.out.begin(), c.out.end(), is_plain);
+}
+
+kernels::Window2d window2d(std::span<const ops::WindowDim> dims) {
+  kernels::Window2d w;
+  const ops::WindowDim& x = dims.back();
+  w.in_w = x.in;
+  w.out_w = x.out;
+  w.kernel_w = x.kernel;
+  w.stride_w = x.stride;
+  w.dilation_w = x.dilation;
+  w.pad_left = x.pad_begin;
+  if (dims.size() < 2) return w;
+  const ops::WindowDim& y = dims[dims.size() - 2];
+  w.in_h = y.in;
+  w.out_h = y.out;
+  w.kernel_h = y.kernel;
+  w.stride_h = y.stride;
+  w.dilation_h = y.dilation;
+  w.pad_top = y.pad_begin;
+  return w;
+}
+
+}  // namespace ew::runtime

@@ -1,0 +1,28 @@
+#pragma once
+// What CPU facets share: the kernels of this machine and shapes as kernels take them.
+
+#include "ops/window.h"
+#include "runtime/kernel.h"
+#include "runtime/kernels/kernels.h"
+
+namespace ew::runtime {
+
+/// The micro-kernels of the best instruction set this machine has.
+const kernels::KernelTable& cpu();
+
+/// Whether every input and output that is there is float32 and real-valued.
+bool is_f32(const KernelContext& c);
+
+/// Threads a workspace must serve: kernels split their work into fixed chunks.
+inline constexpr int kMaxThreads = 16;
+
+/// Two spatial dimensions (or one, as a row of height 1) as the kernels' window.
+kernels::Window2d window2d(std::span<const ops::WindowDim> dims);
+
+/// The workspace as bytes, at an offset.
+inline void* offset(void* workspace, size_t bytes) {
+  return static_cast<uint8_t*>(workspace) + bytes;
+}
+inline size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace ew::runtime
