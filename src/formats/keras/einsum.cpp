@@ -137,12 +137,16 @@ ValueId product(Builder& b, ValueId x, ValueId y, const std::string& lx, const s
   ValueId left = join_last(b, permute(b, x, lx, l.free_x + l.contracted), l.contracted.size());
   ValueId right = permute(b, y, ly, l.contracted + l.free_y);
   right = join_last(b, right, l.free_y.size());
-  if (l.contracted.size() != 1) {
+  if (l.contracted.empty()) {
+    right = expand_dims(b, right, 0);
+  } else if (l.contracted.size() > 1 && b.ok()) {
     const int64_t width = b.shape(right)[-1];
     right = b.add(ops::kReshape, {right}, {{"shape", std::vector<int64_t>{-1, width}}});
   }
   if (l.free_x.empty()) left = expand_dims(b, left, 0);
-  ValueId out = split_last(b, b.add(ops::kDense, {left, right}), columns);
+  if (!b.ok()) return kNoValue;
+  const ir::OpDef& op = b.shape(right).is_static() ? ops::kDense : ops::kMatmul;
+  ValueId out = split_last(b, b.add(op, {left, right}), columns);
   return l.free_x.empty() ? squeeze(b, out, 0) : out;
 }
 
