@@ -53,9 +53,10 @@ Result<Data> Data::from_arrays(std::vector<Array> x, std::vector<Array> y, Array
   return data;
 }
 
-Result<Data> Data::with_validation(std::vector<Array> x, std::vector<Array> y) const {
+Result<Data> Data::with_validation(std::vector<Array> x, std::vector<Array> y,
+                                   Array weights) const {
   train::Dataset dataset = impl_->dataset;
-  EW_TRY(dataset.validation, source_of(std::move(x), std::move(y), {}));
+  EW_TRY(dataset.validation, source_of(std::move(x), std::move(y), weights));
   Data data;
   data.impl_ = std::make_shared<const Impl>(Impl{std::move(dataset)});
   return data;
