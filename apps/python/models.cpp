@@ -62,8 +62,7 @@ std::vector<std::string> save_model(SharedModel& shared, const std::string& path
 }
 
 SharedModel load(const std::string& path, const std::string& architecture) {
-  return SharedModel(
-      released([&] { return load_model(path, {.architecture = architecture}); }));
+  return SharedModel(released([&] { return load_model(path, {.architecture = architecture}); }));
 }
 
 /// A method of Model that only reads.
@@ -117,8 +116,7 @@ void bind_data(py::module_& module) {
       .def_static("open",
                   [](const std::string& spec, uint64_t seed, double validation_split) {
                     return released([&] {
-                      return Data::open(spec,
-                                        {.seed = seed, .validation_split = validation_split});
+                      return Data::open(spec, {.seed = seed, .validation_split = validation_split});
                     });
                   })
       .def_static("from_arrays",
@@ -150,8 +148,7 @@ void bind_models(py::module_& module) {
   bind_data(module);
   py::class_<Port>(module, "Port")
       .def_readonly("name", &Port::name)
-      .def_readonly("shape", &Port::shape)
-      .def_property_readonly("is_float", [](const Port& p) { return p.dtype == DType::kF32; });
+      .def_readonly("shape", &Port::shape);
   py::class_<SharedModel>(module, "Model")
       .def("compile", &compile)
       .def("fit", &fit)
@@ -162,10 +159,8 @@ void bind_models(py::module_& module) {
            [](SharedModel& shared, double factor) {
              Use(shared, Use::kChange)->add_rescaling(factor).value();
            })
-      .def("summary",
-           [](SharedModel& shared, bool stages) {
-             return Use(shared, Use::kRead)->summary(stages);
-           })
+      .def("summary", [](SharedModel& shared,
+                         bool stages) { return Use(shared, Use::kRead)->summary(stages); })
       .def("summary_json", reader(&Model::summary_json))
       .def("is_compiled", reader(&Model::is_compiled))
       .def("inputs", reader(&Model::inputs))

@@ -8,9 +8,11 @@ namespace {
 
 using Use = SharedModel::Use;
 
-std::pair<std::unique_ptr<SharedModel>, OptimizeReport> run_optimize(
-    SharedModel& shared, const Data& data, const OptimizeOptions& options, const py::object& on_step,
-    const py::object& on_stage) {
+std::pair<std::unique_ptr<SharedModel>, OptimizeReport> run_optimize(SharedModel& shared,
+                                                                     const Data& data,
+                                                                     const OptimizeOptions& options,
+                                                                     const py::object& on_step,
+                                                                     const py::object& on_stage) {
   const Use model(shared, Use::kRead);
   Callbacks callbacks;
   OptimizeOptions with = options;
@@ -52,6 +54,9 @@ void bind_report(py::module_& module) {
       .def_readonly("validation_accuracy_before", &OptimizeReport::validation_accuracy_before)
       .def_readonly("validation_accuracy_after", &OptimizeReport::validation_accuracy_after)
       .def_readonly("layers", &OptimizeReport::layers)
+      .def_readonly("class_names", &OptimizeReport::class_names)
+      .def_readonly("confusion_before", &OptimizeReport::confusion_before)
+      .def_readonly("confusion_after", &OptimizeReport::confusion_after)
       .def_readonly("notes", &OptimizeReport::notes)
       .def_readonly("accepted", &OptimizeReport::accepted)
       .def("to_json", &OptimizeReport::to_json)

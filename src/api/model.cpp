@@ -67,9 +67,8 @@ std::vector<Port> ports(const ir::Graph& graph, const std::vector<ir::ValueId>& 
 
 Result<void> Model::compile(const CompileOptions& options) {
   ir::Model& model = impl_->model;
-  const ir::CompiledState before = options.is_fresh
-                                       ? ir::CompiledState{}
-                                       : model.compiled.value_or(ir::CompiledState{});
+  const ir::CompiledState before =
+      options.is_fresh ? ir::CompiledState{} : model.compiled.value_or(ir::CompiledState{});
   ir::CompiledState state;
   state.loss = before.loss;
   state.metrics = before.metrics;

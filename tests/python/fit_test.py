@@ -153,7 +153,6 @@ class Training(FolderTest):
         self.assertFalse(np.array_equal(before, self.model.predict(self.x)))
 
     def test_other_threads_run_meanwhile(self):
-        thread = threading.Thread(target=self.fit, kwargs={"epochs": 10**7})
         stop = LambdaCallback(on_epoch_end=lambda epoch, logs: None)
         thread = threading.Thread(target=self.fit, kwargs={"epochs": 10**7, "callbacks": [stop]})
         thread.start()

@@ -4,20 +4,7 @@ import unittest
 
 import edgewise as ew
 import numpy as np
-from fixtures import ROOT, FolderTest
-
-
-def striped_digits(rows, seed):
-    """Ten kinds of noisy 8x8 pictures: a bright bar whose place tells the class."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 10, rows)
-    x = rng.random((rows, 8, 8, 1), dtype="float32") * 0.3
-    for row, label in zip(x, y):
-        if label < 5:
-            row[label + 1] += 0.7
-        else:
-            row[:, label - 4] += 0.7
-    return x, y
+from fixtures import ROOT, FolderTest, striped_pictures
 
 
 class Optimize(FolderTest):
@@ -25,9 +12,9 @@ class Optimize(FolderTest):
         super().setUp()
         self.model = ew.load_model(ROOT / "bench/snippet/base_model.h5")
         self.model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        x, y = striped_digits(600, 1)
+        x, y = striped_pictures(600, 1)
         self.data = ew.Data.from_arrays(x, y, validation_split=0.2).with_test(
-            *striped_digits(200, 2))
+            *striped_pictures(200, 2))
         self.model.fit(self.data, epochs=4, verbose=0)
 
     def test_prunes_and_quantises_within_the_limit(self):
@@ -49,7 +36,7 @@ class Optimize(FolderTest):
         self.assertTrue(steps)
         ew.save(optimized, self.folder / "optimized_model.h5")
         again = ew.load_model(self.folder / "optimized_model.h5")
-        x, _ = striped_digits(50, 3)
+        x, _ = striped_pictures(50, 3)
         np.testing.assert_array_equal(again.predict(x), optimized.model.predict(x))
 
     def test_a_rejected_model_is_not_saved_by_accident(self):

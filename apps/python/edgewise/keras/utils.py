@@ -11,7 +11,9 @@ def to_categorical(x: object, num_classes: int | None = None, dtype: str = "floa
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     classes = num_classes or (int(labels.max()) + 1 if labels.size else 0)
-    return numpy.eye(classes, dtype=dtype)[labels]
+    rows = numpy.zeros((labels.size, classes), dtype)
+    rows[numpy.arange(labels.size), labels.reshape(-1)] = 1
+    return rows.reshape(*labels.shape, classes)
 
 
 def set_random_seed(seed: int) -> None:
