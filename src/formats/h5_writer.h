@@ -21,8 +21,7 @@ struct H5WriteOptions {
 /// Builds the file in memory (twice its size for a moment), writes aside, syncs and renames.
 /// Errors: kInvalidArgument for a tree that HDF5 cannot hold (names that are empty, "." or contain
 /// '/'; the same name twice; bytes that do not fit the shape; an attribute above 64 KB: Keras
-/// splits such lists, see its layer_names0, layer_names1, …); kIo, kNotFound if the folder is not
-/// there. Thread-safe.
+/// splits such lists, see its layer_names0, layer_names1, …); kIo. Thread-safe.
 Status write_h5(const std::string& path, const H5Group& root, const H5WriteOptions& options = {});
 
 /// The file's bytes.

@@ -20,7 +20,12 @@ class Training(EdgewiseTest):
         process = subprocess.Popen(["edgewise", *map(str, arguments)], cwd=self.folder,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.kill)
+
+        def stop():
+            process.kill()
+            process.communicate()
+
+        self.addCleanup(stop)
         return process
 
     def wait_for(self, condition, process, seconds=120):
@@ -80,6 +85,30 @@ class Training(EdgewiseTest):
                          self.predictions(self.path("resumed.h5")))
         self.assertEqual(Path(self.path("whole.h5")).read_bytes(),
                          Path(self.path("resumed.h5")).read_bytes())
+
+    def test_every_optimizer_resumes_with_the_same_bits(self):
+        data = self.write_npz("d.npz", 200, 20)
+        for optimizer in ("sgd", "SGD(0.01, momentum=0.9)", "rmsprop", "adam", "AdamW(0.01)",
+                          "adamax", "nadam", "adagrad", "adadelta", "ftrl", "lion", "adafactor",
+                          "lamb", "Adam(use_ema=True)"):
+            with self.subTest(optimizer):
+                self.assert_resumes(data, "--optimizer", optimizer)
+
+    def test_callbacks_resume_with_the_same_bits(self):
+        data = self.write_npz("d.npz", 200, 20)
+        self.assert_resumes(data, "--optimizer", "sgd", "--callback",
+                            "ReduceLROnPlateau(patience=1, factor=0.5, min_delta=1)", "--callback",
+                            "EarlyStopping(patience=3)")
+
+    def assert_resumes(self, data, *options):
+        """Four epochs give the same file as two, a checkpoint, and two more."""
+        self.train(data, "whole.h5", *options, epochs=4)
+        self.train(data, "half.h5", *options, "--checkpoint", self.path("c.h5"), epochs=2)
+        self.train(data, "resumed.h5", *options, "--resume", self.path("c.h5"), epochs=4)
+        self.assertEqual(Path(self.path("whole.h5")).read_bytes(),
+                         Path(self.path("resumed.h5")).read_bytes())
+        self.assertNotEqual(self.predictions(self.path("whole.h5")),
+                            self.predictions(self.path("half.h5")))
 
     def test_ctrl_c_ends_with_130_and_leaves_no_broken_file(self):
         data = self.write_npz("d.npz", 20000, 100)

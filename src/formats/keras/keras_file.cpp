@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "formats/h5_reader.h"
 #include "formats/json.h"
+#include "formats/keras/checkpoint.h"
 #include "formats/keras/compiled.h"
 #include "formats/keras/import.h"
 #include "formats/keras/quantization.h"
@@ -104,6 +105,7 @@ Status read_h5_training(const H5Group& root, ir::Model& model) {
   if (const H5Group* slots = root.find_group("optimizer_weights")) {
     EW_TRY_VOID(read_h5_optimizer(*slots, model.graph, state));
   }
+  EW_TRY_VOID(read_checkpoint(root, state));
   model.compiled = std::move(state);
   return {};
 }

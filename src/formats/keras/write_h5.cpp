@@ -5,6 +5,7 @@
 
 #include "formats/h5_writer.h"
 #include "formats/json.h"
+#include "formats/keras/checkpoint.h"
 #include "formats/keras/quantization.h"
 #include "formats/keras/tensor_value.h"
 #include "formats/keras/training_words.h"
@@ -140,6 +141,7 @@ Result<SaveReport> write_keras_h5(const ir::Model& model, const std::string& pat
         h5_training(*model.compiled, options.keras_version, model.architecture.generation);
     root.set_attribute("training_config", H5Value::string(to_json(training.config)));
     if (training.slots) EW_TRY_VOID(add_slots(root, model, written, *training.slots));
+    add_checkpoint(root, *model.compiled);
     report.notes.insert(report.notes.end(), training.notes.begin(), training.notes.end());
   }
   if (model.quantization) {

@@ -1,0 +1,63 @@
+#include "formats/keras/checkpoint.h"
+
+#include "formats/json.h"
+#include "formats/keras/tensor_value.h"
+#include "formats/keras/weights.h"
+
+namespace ew::formats {
+namespace {
+
+constexpr const char* kGroup = "edgewise_checkpoint";
+
+// Slots are called "<slot>/<parameter>" or, the optimizer's own scalars, just "<slot>".
+void take_slots(const H5Group& group, const std::string& prefix, ir::CompiledState& state) {
+  for (const H5Dataset& dataset : group.datasets) {
+    if (dataset.value.is_string) continue;
+    state.slots[prefix + dataset.name] = to_tensor(dataset, DType::kF32);
+  }
+  for (const H5Group& inner : group.groups) take_slots(inner, prefix + inner.name + "/", state);
+}
+
+Result<Config> json_attribute(const H5Group& group, const char* name) {
+  EW_TRY(const H5Value* value, group.attribute(name));
+  EW_TRY(const std::string text, value->as_string());
+  return parse_json(text);
+}
+
+Status read(const H5Group& group, ir::CompiledState& state) {
+  EW_TRY(Config progress, json_attribute(group, "progress"));
+  EW_TRY(const int64_t epochs, progress.get_int("epochs_done", -1));
+  if (epochs < 0) return invalid_data("progress: expected epochs_done, 0 or more");
+  EW_TRY(Config optimizer, json_attribute(group, "optimizer"));
+  EW_TRY(const H5Value* iterations, group.attribute("iterations"));
+  EW_TRY(const std::vector<int64_t> count, iterations->as_ints());
+  if (count.size() != 1 || count[0] < 0) return invalid_data("iterations: expected a number");
+  state.progress = std::move(progress);
+  state.optimizer = std::move(optimizer);
+  state.iterations = count[0];
+  state.slots.clear();
+  if (const H5Group* slots = group.find_group("slots")) take_slots(*slots, "", state);
+  return {};
+}
+
+}  // namespace
+
+void add_checkpoint(H5Group& root, const ir::CompiledState& state) {
+  if (state.progress.is_null()) return;
+  H5Group& group = root.make_group(kGroup);
+  group.set_attribute("progress", H5Value::string(to_json(state.progress)));
+  group.set_attribute("optimizer", H5Value::string(to_json(state.optimizer)));
+  group.set_attribute("iterations", H5Value::scalar(state.iterations));
+  H5Group& slots = group.make_group("slots");
+  for (const auto& [name, value] : state.slots) slots.set_dataset(name, tensor_value(value));
+}
+
+Status read_checkpoint(const H5Group& root, ir::CompiledState& state) {
+  const H5Group* group = root.find_group(kGroup);
+  if (group == nullptr) return {};
+  const Status status = read(*group, state);
+  if (!status.ok()) return at(kGroup, status.error());
+  return {};
+}
+
+}  // namespace ew::formats
