@@ -15,7 +15,7 @@ using ir::Tensor;
 Result<ir::Graph> import_layer(const LayerCase& c) {
   std::vector<int64_t> dims = c.x.shape().dims();
   Config shape = Config::list();
-  shape.push_back(Config());
+  shape.push_back(c.has_fixed_batch ? Config(dims[0]) : Config());
   for (size_t d = 1; d < dims.size(); ++d) shape.push_back(dims[d]);
   Config config = c.config;
   config.set("name", "layer");

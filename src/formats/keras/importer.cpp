@@ -88,7 +88,7 @@ Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArgumen
   }
   const std::string kind = bare_class(layer);
   if (kind == "InputLayer") return leave(std::move(arguments.inputs));
-  if (generation_ == ir::KerasGeneration::kKeras3 && is_operation(layer)) {
+  if (arguments.call.has("args") && is_operation(layer)) {
     const KerasLayer operation{kind.c_str(), find_operation(kind)};
     return leave(call_known(operation, layer, node, std::move(arguments)));
   }

@@ -135,8 +135,8 @@ Result<Sequence> run_cells(LayerContext& c, const std::vector<RecurrentCellConfi
     attrs.set("zero_output_for_mask", flags.zero_output && is_last);
     if (i == 1 && flags.go_backwards && mask != kNoValue) mask = reverse(c.b, mask, 1);
     const RecurrentKind& kind = kind_of(*cell.op);
-    std::vector<ValueId> inputs = {input_dropout(c, out.value, *cell.config), w.kernel,
-                                   w.recurrent, w.bias, mask, kNoValue};
+    std::vector<ValueId> inputs = {
+        input_dropout(c, out.value, *cell.config), w.kernel, w.recurrent, w.bias, mask, kNoValue};
     const size_t first = out.states.size();
     for (size_t s = 0; s < static_cast<size_t>(kind.states); ++s) {
       inputs.push_back(initial[first + s]);
