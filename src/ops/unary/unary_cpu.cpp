@@ -1,6 +1,7 @@
 // CPU kernels of elementwise operators. Rows without one run their reference.
 #include <array>
 
+#include "ops/int8.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -63,9 +64,10 @@ bool same_shapes(const KernelContext& c) {
 std::unique_ptr<Kernel> add(const KernelContext& c) {
   if (!runtime::is_f32(c)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
+  const kernels::Clamp clamp = runtime::clamp_of(c.node);
   if (same_shapes(c)) {
-    return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-      runtime::cpu().add(n, in[0].as<float>(), in[1].as<float>(), {}, out[0].as<float>(), pool);
+    return runtime::make_kernel([n, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
+      runtime::cpu().add(n, in[0].as<float>(), in[1].as<float>(), clamp, out[0].as<float>(), pool);
     });
   }
   const Shape& row = c.in[1]->shape;
@@ -74,15 +76,15 @@ std::unique_ptr<Kernel> add(const KernelContext& c) {
     return nullptr;
   }
   const int64_t width = row[-1];
-  return runtime::make_kernel([n, width](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().add_row(n / width, width, in[0].as<float>(), in[1].as<float>(), {},
+  return runtime::make_kernel([n, width, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
+    runtime::cpu().add_row(n / width, width, in[0].as<float>(), in[1].as<float>(), clamp,
                            out[0].as<float>(), pool);
   });
 }
 
 /// Both inputs of the output's shape, or the second one number.
 std::unique_ptr<Kernel> mul(const KernelContext& c) {
-  if (!runtime::is_f32(c)) return nullptr;
+  if (!runtime::is_f32(c) || int8::has_clamp(c.node.attrs)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
   if (same_shapes(c)) {
     return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
@@ -96,7 +98,7 @@ std::unique_ptr<Kernel> mul(const KernelContext& c) {
 }
 
 std::unique_ptr<Kernel> sub(const KernelContext& c) {
-  if (!runtime::is_f32(c) || !same_shapes(c)) return nullptr;
+  if (!runtime::is_f32(c) || !same_shapes(c) || int8::has_clamp(c.node.attrs)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
   return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
     runtime::cpu().sub(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
