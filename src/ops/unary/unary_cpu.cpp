@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/int8.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -60,6 +61,7 @@ bool same_shapes(const KernelContext& c) {
   return c.in[0]->shape == c.out[0].shape && c.in[1]->shape == c.out[0].shape;
 }
 
+<<<<<<< HEAD
 /// How the inputs of a binary operator lie over the output.
 enum class Layout { kSame, kScalar, kRow, kOther };
 
@@ -90,6 +92,38 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   if (layout == Layout::kOther) {
     wide = 1;
     layout = layout_of(c.in[1]->shape, c.in[0]->shape, out);
+=======
+/// Both inputs of the output's shape, or the second a row that is added to every row of the first.
+std::unique_ptr<Kernel> add(const KernelContext& c) {
+  if (!runtime::is_f32(c)) return nullptr;
+  const int64_t n = c.out[0].shape.num_elements();
+  const kernels::Clamp clamp = runtime::clamp_of(c.node);
+  if (same_shapes(c)) {
+    return runtime::make_kernel([n, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
+      runtime::cpu().add(n, in[0].as<float>(), in[1].as<float>(), clamp, out[0].as<float>(), pool);
+    });
+  }
+  const Shape& row = c.in[1]->shape;
+  if (c.in[0]->shape != c.out[0].shape || row.rank() < 1 || row.num_elements() != row[-1] ||
+      row[-1] != c.out[0].shape[-1] || row[-1] == 0) {
+    return nullptr;
+  }
+  const int64_t width = row[-1];
+  return runtime::make_kernel([n, width, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
+    runtime::cpu().add_row(n / width, width, in[0].as<float>(), in[1].as<float>(), clamp,
+                           out[0].as<float>(), pool);
+  });
+}
+
+/// Both inputs of the output's shape, or the second one number.
+std::unique_ptr<Kernel> mul(const KernelContext& c) {
+  if (!runtime::is_f32(c) || int8::has_clamp(c.node.attrs)) return nullptr;
+  const int64_t n = c.out[0].shape.num_elements();
+  if (same_shapes(c)) {
+    return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
+      runtime::cpu().mul(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
+    });
+>>>>>>> compress
   }
   if (layout == Layout::kOther) return nullptr;
   const int64_t width = std::max<int64_t>(c.in[1 - wide]->shape.num_elements(), 1);
@@ -110,7 +144,7 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
 }
 
 std::unique_ptr<Kernel> sub(const KernelContext& c) {
-  if (!runtime::is_f32(c) || !same_shapes(c)) return nullptr;
+  if (!runtime::is_f32(c) || !same_shapes(c) || int8::has_clamp(c.node.attrs)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
   return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
     runtime::cpu().sub(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
