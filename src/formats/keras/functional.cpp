@@ -335,7 +335,7 @@ Status FunctionalWalk::run_calls() {
     const size_t index = *now.begin();
     now.erase(now.begin());
     EW_TRY_VOID(run_calls_of(index, now, next));
-    if (now.empty()) now.swap(next);
+    if (now.empty()) now.merge(next);
   }
   for (const Layer& layer : layers_) {
     if (layer.outputs.size() < layer.calls.size()) {
