@@ -215,9 +215,14 @@ Result<Graph> inference_graph(const ir::Model& model) {
   return ops::fold_constants(plain);
 }
 
+Result<Graph> quantizable_graph(const ir::Model& model) {
+  EW_TRY(const Graph plain, inference_graph(model));
+  return ops::lower_for_int8(plain);
+}
+
 Result<ir::Model> quantize(const ir::Model& model, const Ranges& ranges,
                            const QuantizeOptions& options) {
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   EW_TRY_VOID(check(g, options));
   return with_record(model, g, plan_for(g, options), ranges, options);
 }
@@ -230,7 +235,7 @@ Result<std::vector<Sensitivity>> layer_sensitivity(const ir::Model& model, const
                                                    std::span<const Tensor> samples,
                                                    const QuantizeOptions& options,
                                                    ThreadPool* pool) {
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   EW_TRY_VOID(check(g, options));
   const QuantizePlan all = plan_for(g, options);
   std::vector<Sensitivity> result;

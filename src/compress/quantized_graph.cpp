@@ -68,6 +68,7 @@ class Quantizer {
       }
     }
     for (const ValueId id : g_.outputs) EW_TRY_VOID(need_float(id));
+    for (const ValueId id : g_.output_masks) EW_TRY_VOID(need_float(id));
     EW_TRY(Graph result, out_.finish());
     ir::remove_dead_nodes(result);
     ir::remove_unused_values(result);
@@ -215,7 +216,7 @@ class Quantizer {
 
 Result<Graph> quantized_graph(const ir::Model& model) {
   if (!model.quantization) return invalid_argument("the model has no quantisation record");
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   return Quantizer(g, *model.quantization).run();
 }
 

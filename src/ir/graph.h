@@ -113,8 +113,9 @@ class Builder {
   /// One node with all its outputs.
   std::vector<ValueId> add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs = {});
 
+  /// Valid until the next value is added, unlike shape(), which is a copy.
   const TensorType& type(ValueId id) const;
-  const Shape& shape(ValueId id) const { return type(id).shape; }
+  Shape shape(ValueId id) const { return type(id).shape; }
   Graph& graph() { return graph_; }
 
   /// Written into the `origin` of nodes added from now on.

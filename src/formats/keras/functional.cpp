@@ -8,7 +8,7 @@
 namespace ew::formats {
 namespace {
 
-using Tensors = std::vector<KerasTensor>;
+using Tensors = std::vector<TrackedTensor>;
 
 constexpr size_t kMaxLayers = 20'000;
 
@@ -72,14 +72,14 @@ Result<Tensors> Importer::sequential(const Config& config, LayerNode& node,
       EW_TRY(current[0], bind_input(first, current[0]));
     }
   } else if (has_input_layer) {
-    EW_TRY(KerasTensor input, graph_input(first, node.children[0]->name));
+    EW_TRY(TrackedTensor input, graph_input(first, node.children[0]->name));
     current = {input};
   } else if (is_sequential(first) || is_functional(first)) {
     // The nested model brings its own inputs.
     EW_TRY(current, call_model(first, *node.children[0], nullptr));
     output_names_.clear();
   } else {
-    EW_TRY(KerasTensor input, implied_input(config, first));
+    EW_TRY(TrackedTensor input, implied_input(config, first));
     current = {input};
   }
   const bool first_done =
@@ -87,7 +87,7 @@ Result<Tensors> Importer::sequential(const Config& config, LayerNode& node,
   for (size_t i = first_done ? 1 : 0; i < layers->size(); ++i) {
     CallArguments arguments;
     Config argument = Config::list();
-    for (const KerasTensor& tensor : current) {
+    for (const TrackedTensor& tensor : current) {
       Config place = Config::map();
       place.set("tensor", static_cast<int64_t>(arguments.origins.size()));
       argument.push_back(std::move(place));
@@ -127,7 +127,7 @@ class FunctionalWalk {
   bool is_ready(size_t index);
   Status run_calls_of(size_t index, std::set<size_t>& now, std::set<size_t>& next);
   Result<CallArguments> arguments_of(const Layer& layer, const LayerCall& call) const;
-  const KerasTensor* find(const TensorRef& ref, bool is_end) const;
+  const TrackedTensor* find(const TensorRef& ref, bool is_end) const;
   Status known_layer(const TensorRef& ref) const;
 
   Importer& importer_;
@@ -209,15 +209,15 @@ Status FunctionalWalk::bind_inputs(const CallArguments* given) {
       return invalid_data("model '", node_.name, "': input '", layer.node->name,
                           "' is no InputLayer of its own");
     }
-    EW_TRY(const KerasTensor tensor, given != nullptr
-                                         ? importer_.bind_input(*layer.config, given->inputs[i])
-                                         : importer_.graph_input(*layer.config, layer.node->name));
+    EW_TRY(const TrackedTensor tensor,
+           given != nullptr ? importer_.bind_input(*layer.config, given->inputs[i])
+                            : importer_.graph_input(*layer.config, layer.node->name));
     layer.outputs.push_back({tensor});
   }
   return {};
 }
 
-const KerasTensor* FunctionalWalk::find(const TensorRef& ref, bool is_end) const {
+const TrackedTensor* FunctionalWalk::find(const TensorRef& ref, bool is_end) const {
   const Layer& layer = layers_[index_.at(ref.layer)];
   int64_t call = ref.node - layer.first_call;
   // Keras 3 counts a functional model's own making only in output_layers.
@@ -302,7 +302,7 @@ Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
   }
   // Operations and layers called with keywords only: inputs=x.
   if (args.empty() && out.inputs.empty()) {
-    for (const auto& [name, tensor] : out.keyword_tensors) out.inputs.push_back(tensor);
+    for (const auto& [name, tensor] : out.keyword_tensors) out.inputs.emplace_back(tensor);
     out.keyword_tensors.clear();
   }
   out.call.set("args", std::move(positional));
@@ -358,7 +358,7 @@ Result<Tensors> FunctionalWalk::run(const CallArguments* given,
   EW_TRY_VOID(run_calls());
   Tensors outputs;
   for (const TensorRef& ref : *ends) {
-    const KerasTensor* tensor = find(ref, true);
+    const TrackedTensor* tensor = find(ref, true);
     if (tensor == nullptr) {
       return invalid_data("model '", node_.name, "': output ['", ref.layer, "', ", ref.node, ", ",
                           ref.tensor, "] does not exist");

@@ -9,7 +9,7 @@
 namespace ew::formats {
 namespace {
 
-using Tensors = std::vector<KerasTensor>;
+using Tensors = std::vector<TrackedTensor>;
 
 // "Custom>Adam", "my_package>MyLayer": the class is behind the package.
 std::string bare_class(const Config& layer) {
@@ -117,7 +117,7 @@ Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArgumen
   }
   const std::string kind = bare_class(layer);
   if (kind == "InputLayer") return leave(std::move(arguments.inputs));
-  if (generation_ == ir::KerasGeneration::kKeras3 && is_operation(layer)) {
+  if (arguments.call.has("args") && is_operation(layer)) {
     const KerasLayer operation{kind.c_str(), find_operation(kind)};
     return leave(call_known(operation, layer, node, std::move(arguments)));
   }
@@ -149,19 +149,20 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   take_masks(arguments);
   // Operations (x * 2.0) have no policy and do not cast.
   if (config.has("dtype") && !is_function && config["autocast"].as_bool(true)) {
-    for (KerasTensor& input : arguments.inputs) {
+    for (TrackedTensor& input : arguments.inputs) {
       input.value = autocast(builder, input.value, policy->compute);
     }
     for (auto& [name, tensor] : arguments.keyword_tensors) {
       tensor.value = autocast(builder, tensor.value, policy->compute);
     }
   }
-  context.inputs = std::move(arguments.inputs);
+  context.inputs.assign(arguments.inputs.begin(), arguments.inputs.end());
   context.keyword_tensors = std::move(arguments.keyword_tensors);
   context.call = std::move(arguments.call);
   const size_t first_value = builder.graph().values.size();
   ++inside_layer_;
-  Tensors outputs = row.build(context);
+  const std::vector<KerasTensor> built = row.build(context);
+  Tensors outputs(built.begin(), built.end());
   --inside_layer_;
   if (!builder.ok()) return builder.status().error();
   for (const KerasTensor& output : outputs) {

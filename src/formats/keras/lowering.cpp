@@ -81,8 +81,8 @@ ValueId cast(Builder& b, ValueId x, DType dtype) {
 }
 
 ValueId any(Builder& b, ValueId x, const std::vector<int64_t>& axes, bool keepdims) {
-  const ValueId most = b.add(ops::kReduceMax, {cast(b, x, DType::kF32)},
-                             {{"axes", axes}, {"keepdims", keepdims}});
+  const ValueId most =
+      b.add(ops::kReduceMax, {cast(b, x, DType::kF32)}, {{"axes", axes}, {"keepdims", keepdims}});
   return b.add(ops::kGreater, {most, b.scalar(0)});
 }
 

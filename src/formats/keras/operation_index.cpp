@@ -166,8 +166,8 @@ Result<Values> shape_of(const OperationCall& call) {
   Values sizes;
   for (int d = 0; d < shape.rank(); ++d) {
     if (shape[d] != kUnknown) {
-      sizes.push_back(b.constant(
-          ir::Tensor::from(std::vector<int64_t>{shape[d]}, {1}).cast(DType::kI32)));
+      sizes.push_back(
+          b.constant(ir::Tensor::from(std::vector<int64_t>{shape[d]}, {1}).cast(DType::kI32)));
       continue;
     }
     const ValueId places =
