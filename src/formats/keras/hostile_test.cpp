@@ -172,6 +172,21 @@ TEST_CASE("hostile: kinds, classes and parts that are not there") {
   for (const Case& c : cases) refuse(c);
 }
 
+TEST_CASE("hostile: inputs of another type than the weights, which no cast unites") {
+  // Without "dtype" a layer computes in float32 and does not cast: its weights would be read as
+  // what the input is.
+  for (const char* dtype : {"float64", "uint16", "bool"}) {
+    CAPTURE(dtype);
+    const std::string input = layer(
+        "InputLayer", str(R"("name": "in", "batch_shape": [null, 4], "dtype": ")", dtype, "\""));
+    const Result<ImportedModel> model =
+        import_text(layer("Sequential", R"("name": "m", "layers": [)" + input + ", " +
+                                            layer("Dense", R"("name": "bad", "units": 2)") + "]"));
+    REQUIRE_FALSE(model.ok());
+    CHECK(model.error().message.find("bad") != std::string::npos);
+  }
+}
+
 TEST_CASE("hostile: references between layers") {
   CHECK(error_of(import_text(
             functional(activation("a", ref("b")) + activation("b", ref("a")), ref("b")))) ==
