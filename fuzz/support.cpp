@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/passes.h"
 #include "ops/passes.h"
-#include "runtime/executor.h"
 #include "targets.h"
 
 namespace ew::fuzz {
@@ -25,16 +23,34 @@ bool is_small(const ir::Graph& graph) {
   return true;
 }
 
-std::vector<ir::Tensor> inputs_of(const ir::Graph& graph) {
-  std::vector<ir::Tensor> inputs;
-  for (const ir::ValueId id : graph.inputs) {
-    ir::Tensor ones(DType::kF32, graph.type(id).shape);
-    if (is_floating(graph.type(id).dtype)) {
-      for (float& x : ones.mutable_values<float>()) x = 0.5f;
+ir::Tensor input_of(const ir::TensorType& type) {
+  ir::Tensor values(DType::kF32, type.shape);
+  for (float& x : values.mutable_values<float>()) x = is_floating(type.dtype) ? 0.5f : 3.f;
+  return values.cast(type.dtype);
+}
+
+// Runs every node by its reference.
+void run(const ir::Graph& graph) {
+  std::vector<ir::Tensor> values;
+  for (const ir::Value& value : graph.values) {
+    if (value.kind == ir::ValueKind::kInput) {
+      values.push_back(input_of(value.type));
+    } else {
+      const bool is_computed = value.kind == ir::ValueKind::kComputed;
+      values.push_back(is_computed ? ir::Tensor(value.type) : value.data);
     }
-    inputs.push_back(ones.cast(graph.type(id).dtype));
   }
-  return inputs;
+  for (const ir::Node& node : graph.nodes) {
+    if (node.op->reference == nullptr) return;
+    std::vector<ir::ConstTensorView> in;
+    std::vector<ir::TensorView> out;
+    for (const ir::ValueId id : node.inputs) {
+      in.push_back(id == ir::kNoValue ? ir::ConstTensorView()
+                                      : ir::ConstTensorView(values[static_cast<size_t>(id)]));
+    }
+    for (const ir::ValueId id : node.outputs) out.emplace_back(values[static_cast<size_t>(id)]);
+    ir::evaluate(*node.op, in, out, node.attrs);
+  }
 }
 
 }  // namespace
@@ -66,9 +82,7 @@ void exercise(const ir::Graph& graph) {
   const Result<ir::Graph> fixed = ir::specialize(*inference, shapes);
   if (!fixed.ok() || !is_small(*fixed)) return;
   require(ir::verify(*fixed, ir::Stage::kCanonical).ok(), "a specialised graph is valid");
-  const std::vector<ir::Tensor> inputs = inputs_of(*fixed);
-  (void)runtime::run_graph(*fixed, inputs, {.reference_only = true});
-  (void)runtime::run_graph(*fixed, inputs);
+  run(*fixed);
 }
 
 }  // namespace ew::fuzz

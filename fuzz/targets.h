@@ -46,8 +46,8 @@ class ScratchFile {
   std::string path_;
 };
 
-/// Verifies an imported graph, fixes its open sizes and, if it is small, runs it by the references
-/// and by the kernels.
+/// Verifies an imported graph, fixes its open sizes and, if it is small, runs it by the operators'
+/// references.
 void exercise(const ir::Graph& graph);
 
 }  // namespace ew::fuzz

@@ -162,7 +162,8 @@ std::vector<ValueId> Builder::add_multi(const OpDef& op, std::vector<ValueId> in
 }
 
 const TensorType& Builder::type(ValueId id) const {
-  static const TensorType kNone;
+  // After an error lowering code goes on asking, so every dimension it may name is there.
+  static const TensorType kNone{DType::kF32, Shape(std::vector<int64_t>(8, kUnknown)), nullptr};
   return id == kNoValue ? kNone : graph_.type(id);
 }
 
