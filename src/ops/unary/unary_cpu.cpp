@@ -61,7 +61,6 @@ bool same_shapes(const KernelContext& c) {
   return c.in[0]->shape == c.out[0].shape && c.in[1]->shape == c.out[0].shape;
 }
 
-<<<<<<< HEAD
 /// How the inputs of a binary operator lie over the output.
 enum class Layout { kSame, kScalar, kRow, kOther };
 
@@ -92,54 +91,25 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   if (layout == Layout::kOther) {
     wide = 1;
     layout = layout_of(c.in[1]->shape, c.in[0]->shape, out);
-=======
-/// Both inputs of the output's shape, or the second a row that is added to every row of the first.
-std::unique_ptr<Kernel> add(const KernelContext& c) {
-  if (!runtime::is_f32(c)) return nullptr;
-  const int64_t n = c.out[0].shape.num_elements();
-  const kernels::Clamp clamp = runtime::clamp_of(c.node);
-  if (same_shapes(c)) {
-    return runtime::make_kernel([n, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
-      runtime::cpu().add(n, in[0].as<float>(), in[1].as<float>(), clamp, out[0].as<float>(), pool);
-    });
-  }
-  const Shape& row = c.in[1]->shape;
-  if (c.in[0]->shape != c.out[0].shape || row.rank() < 1 || row.num_elements() != row[-1] ||
-      row[-1] != c.out[0].shape[-1] || row[-1] == 0) {
-    return nullptr;
-  }
-  const int64_t width = row[-1];
-  return runtime::make_kernel([n, width, clamp](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().add_row(n / width, width, in[0].as<float>(), in[1].as<float>(), clamp,
-                           out[0].as<float>(), pool);
-  });
-}
-
-/// Both inputs of the output's shape, or the second one number.
-std::unique_ptr<Kernel> mul(const KernelContext& c) {
-  if (!runtime::is_f32(c) || int8::has_clamp(c.node.attrs)) return nullptr;
-  const int64_t n = c.out[0].shape.num_elements();
-  if (same_shapes(c)) {
-    return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-      runtime::cpu().mul(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
-    });
->>>>>>> compress
   }
   if (layout == Layout::kOther) return nullptr;
   const int64_t width = std::max<int64_t>(c.in[1 - wide]->shape.num_elements(), 1);
+  const kernels::Clamp clamp = is_product ? kernels::Clamp() : runtime::clamp_of(c.node);
   return runtime::make_kernel([=](ConstViews in, Views o, void*, ThreadPool* pool) {
     const kernels::KernelTable& k = runtime::cpu();
     const float* a = in[wide].as<float>();
     const float* b = in[1 - wide].as<float>();
     float* y = o[0].as<float>();
     if (layout == Layout::kScalar) {
-      return is_product ? k.affine(n, a, *b, 0, y, pool) : k.affine(n, a, 1, *b, y, pool);
+      if (is_product) return k.affine(n, a, *b, 0, y, pool);
+      k.affine(n, a, 1, *b, y, pool);
+      return k.clamp(n, y, clamp, y, pool);
     }
     if (layout == Layout::kRow) {
       return is_product ? k.mul_row(n / width, width, a, b, y, pool)
-                        : k.add_row(n / width, width, a, b, {}, y, pool);
+                        : k.add_row(n / width, width, a, b, clamp, y, pool);
     }
-    return is_product ? k.mul(n, a, b, y, pool) : k.add(n, a, b, {}, y, pool);
+    return is_product ? k.mul(n, a, b, y, pool) : k.add(n, a, b, clamp, y, pool);
   });
 }
 
