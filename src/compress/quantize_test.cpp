@@ -213,6 +213,16 @@ TEST_CASE("quantize: a dead channel with a large bias keeps its bias") {
   CHECK(real == doctest::Approx(1.5).epsilon(1e-6));
 }
 
+TEST_CASE("quantize: weights that are not finite are an error with the layer's name") {
+  ir::Model model = folded_cnn();
+  const Tensor x = testing::samples({4, 8, 8, 3}, 9);
+  const Ranges ranges = ranges_of(model, x);
+  model.graph.value(model.graph.parameters()[0]).data.mutable_values<float>()[3] = NAN;
+  const auto result = quantize(model, ranges);
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.error().message == "'conv/kernel' holds values that are not finite");
+}
+
 TEST_CASE("quantized_graph: a record that does not fit is an error with the entry's name") {
   const ir::Model model = folded_cnn();
   const Tensor x = testing::samples({16, 8, 8, 3}, 9);
