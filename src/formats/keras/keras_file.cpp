@@ -120,7 +120,28 @@ Status read_quantization(const H5Group& root, ir::Model& model) {
   return {};
 }
 
-Result<ir::Model> build_h5(const H5Group& root, const std::string& architecture) {
+}  // namespace
+
+Result<KerasArchitecture> read_architecture(const std::string& path) {
+  EW_TRY(const std::vector<uint8_t> bytes, read_file(path));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  Result<KerasArchitecture> out = [&]() -> Result<KerasArchitecture> {
+    if (text.starts_with("PK")) {
+      EW_TRY(const ZipView zip, ZipView::open(bytes));
+      return architecture_of_zip(zip);
+    }
+    if (text.starts_with("\x89HDF")) {
+      EW_TRY(const H5Group root, read_h5(bytes, path));
+      return architecture_of_h5(root);
+    }
+    EW_TRY(Config config, parse_json(text));
+    return architecture_of(std::move(config), "");
+  }();
+  if (!out.ok() && !out.error().message.starts_with(path)) return at(path, out.error());
+  return out;
+}
+
+Result<ir::Model> keras_model_of(const H5Group& root, const std::string& architecture) {
   if (root.find_attribute("model_config") != nullptr) {
     EW_TRY(KerasArchitecture own, architecture_of_h5(root));
     EW_TRY(const H5Group* weights, root.group("model_weights"));
@@ -143,30 +164,9 @@ Result<ir::Model> build_h5(const H5Group& root, const std::string& architecture)
   return build(std::move(other), *weights);
 }
 
-}  // namespace
-
-Result<KerasArchitecture> read_architecture(const std::string& path) {
-  EW_TRY(const std::vector<uint8_t> bytes, read_file(path));
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  Result<KerasArchitecture> out = [&]() -> Result<KerasArchitecture> {
-    if (text.starts_with("PK")) {
-      EW_TRY(const ZipView zip, ZipView::open(bytes));
-      return architecture_of_zip(zip);
-    }
-    if (text.starts_with("\x89HDF")) {
-      EW_TRY(const H5Group root, read_h5(bytes, path));
-      return architecture_of_h5(root);
-    }
-    EW_TRY(Config config, parse_json(text));
-    return architecture_of(std::move(config), "");
-  }();
-  if (!out.ok() && !out.error().message.starts_with(path)) return at(path, out.error());
-  return out;
-}
-
 Result<ir::Model> read_keras_h5(const std::string& path, const std::string& architecture) {
   EW_TRY(const H5Group root, read_h5(path));
-  Result<ir::Model> model = build_h5(root, architecture);
+  Result<ir::Model> model = keras_model_of(root, architecture);
   if (!model.ok()) return at(path, model.error());
   return model;
 }
