@@ -120,6 +120,15 @@ Status read_quantization(const H5Group& root, ir::Model& model) {
   return {};
 }
 
+Status read_progress(const H5Group& root, ir::Model& model) {
+  const std::string text = text_attribute(root, kProgressAttribute);
+  if (text.empty() || !model.compiled) return {};
+  Result<Config> config = parse_json(text);
+  if (!config.ok()) return at(kProgressAttribute, config.error());
+  model.compiled->progress = std::move(*config);
+  return {};
+}
+
 }  // namespace
 
 Result<KerasArchitecture> read_architecture(const std::string& path) {
@@ -147,6 +156,7 @@ Result<ir::Model> keras_model_of(const H5Group& root, const std::string& archite
     EW_TRY(const H5Group* weights, root.group("model_weights"));
     EW_TRY(ir::Model model, build(std::move(own), *weights));
     EW_TRY_VOID(read_h5_training(root, model));
+    EW_TRY_VOID(read_progress(root, model));
     EW_TRY_VOID(read_quantization(root, model));
     return model;
   }
@@ -184,6 +194,7 @@ Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::stri
     EW_TRY(ir::CompiledState state, read_compiled(training, model.graph.outputs.size()));
     EW_TRY_VOID(read_store_optimizer(weights, model.graph, model.architecture.generation, state));
     model.compiled = std::move(state);
+    EW_TRY_VOID(read_progress(weights, model));
     return model;
   };
   Result<ir::Model> model = read();

@@ -1,5 +1,6 @@
 // CPU kernels of elementwise operators. Rows without one run their reference.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "ops/int8.h"
@@ -94,22 +95,24 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   }
   if (layout == Layout::kOther) return nullptr;
   const int64_t width = std::max<int64_t>(c.in[1 - wide]->shape.num_elements(), 1);
-  const kernels::Clamp clamp = is_product ? kernels::Clamp() : runtime::clamp_of(c.node);
+  const kernels::Clamp clamp = runtime::clamp_of(c.node);
   return runtime::make_kernel([=](ConstViews in, Views o, void*, ThreadPool* pool) {
     const kernels::KernelTable& k = runtime::cpu();
     const float* a = in[wide].as<float>();
     const float* b = in[1 - wide].as<float>();
     float* y = o[0].as<float>();
+    if (!is_product && layout == Layout::kRow) {
+      return k.add_row(n / width, width, a, b, clamp, y, pool);
+    }
+    if (!is_product && layout == Layout::kSame) return k.add(n, a, b, clamp, y, pool);
     if (layout == Layout::kScalar) {
-      if (is_product) return k.affine(n, a, *b, 0, y, pool);
-      k.affine(n, a, 1, *b, y, pool);
-      return k.clamp(n, y, clamp, y, pool);
+      k.affine(n, a, is_product ? *b : 1, is_product ? 0 : *b, y, pool);
+    } else if (layout == Layout::kRow) {
+      k.mul_row(n / width, width, a, b, y, pool);
+    } else {
+      k.mul(n, a, b, y, pool);
     }
-    if (layout == Layout::kRow) {
-      return is_product ? k.mul_row(n / width, width, a, b, y, pool)
-                        : k.add_row(n / width, width, a, b, clamp, y, pool);
-    }
-    return is_product ? k.mul(n, a, b, y, pool) : k.add(n, a, b, clamp, y, pool);
+    if (std::isfinite(clamp.lo) || std::isfinite(clamp.hi)) k.clamp(n, y, clamp, y, pool);
   });
 }
 
