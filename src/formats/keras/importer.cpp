@@ -25,6 +25,12 @@ ValueId autocast(ir::Builder& b, ValueId value, DType to) {
   return b.add(ops::kCast, {value}, {{"to", std::string(dtype_name(to))}});
 }
 
+// Lowering code names the layer in most of its errors; shared parts of it do not know the name.
+Error naming(const LayerNode& node, const Error& error) {
+  if (error.message.find(node.name) != std::string::npos) return error;
+  return at(str("layer '", node.name, "'"), error);
+}
+
 // "mask" given by keyword replaces the masks that came along with the tensors.
 void take_masks(CallArguments& arguments) {
   size_t next = 0;
@@ -164,7 +170,7 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   const std::vector<KerasTensor> built = row.build(context);
   Tensors outputs(built.begin(), built.end());
   --inside_layer_;
-  if (!builder.ok()) return builder.status().error();
+  if (!builder.ok()) return naming(node, builder.status().error());
   for (const KerasTensor& output : outputs) {
     if (output.value == kNoValue) {
       return make_error(ErrorCode::kInternal, "layer '", node.name, "' gave no output");
