@@ -7,7 +7,7 @@ namespace {
 /// Raises the library's errors as edgewise.Error, with the code's name in `code`.
 void translate(std::exception_ptr raised) {
   try {
-    if (raised) std::rethrow_exception(raised);
+    if (raised) std::rethrow_exception(std::move(raised));
   } catch (const Exception& e) {
     const py::object type = py::module_::import("edgewise._edgewise").attr("Error");
     py::object error = type(e.error().message);

@@ -213,6 +213,16 @@ TEST_CASE("quantize: a dead channel with a large bias keeps its bias") {
   CHECK(real == doctest::Approx(1.5).epsilon(1e-6));
 }
 
+TEST_CASE("quantize: weights that are not finite are an error with the layer's name") {
+  ir::Model model = folded_cnn();
+  const Tensor x = testing::samples({4, 8, 8, 3}, 9);
+  const Ranges ranges = ranges_of(model, x);
+  model.graph.value(model.graph.parameters()[0]).data.mutable_values<float>()[3] = NAN;
+  const auto result = quantize(model, ranges);
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.error().message == "'conv/kernel' holds values that are not finite");
+}
+
 TEST_CASE("quantized_graph: a record that does not fit is an error with the entry's name") {
   const ir::Model model = folded_cnn();
   const Tensor x = testing::samples({16, 8, 8, 3}, 9);
@@ -276,6 +286,38 @@ TEST_CASE("passes: a clamp fuses in float as well, with the same result") {
   CHECK(fused->nodes.size() == g->nodes.size() - 3);
   const Tensor x = testing::samples({4, 8, 8, 3}, 9);
   CHECK(testing::max_difference(testing::run(*g, x)[0], testing::run(*fused, x)[0]) == 0);
+}
+
+TEST_CASE("passes: fused clamps hold in every float kernel, with broadcasting as well") {
+  using ops::kAdd, ops::kMul, ops::kSub;
+  for (const ir::OpDef* op : {&kAdd, &kMul, &kSub}) {
+    for (const Shape& second : {Shape{4, 6}, Shape{6}, Shape{4, 1}, Shape{}}) {
+      Graph g;
+      ir::Builder b(g);
+      const ir::ValueId x = b.input("x", {DType::kF32, Shape{4, 6}, nullptr});
+      const ir::ValueId y = b.constant(testing::samples(second, 3));
+      g.outputs = {b.add(ops::kClip, {b.add(*op, {x, y})}, {{"alpha", -0.25}, {"beta", 0.5}})};
+      const auto fused = ops::fuse_clamps(g);
+      REQUIRE(fused.ok());
+      REQUIRE(fused->nodes.size() == 1);
+      const Tensor in = testing::samples({4, 6}, 9);
+      CHECK(testing::max_difference(testing::run(g, in)[0], testing::run(*fused, in)[0]) == 0);
+    }
+  }
+}
+
+TEST_CASE("passes: a dense layer takes its activation") {
+  Graph g;
+  ir::Builder b(g);
+  const ir::ValueId x = b.input("x", {DType::kF32, Shape{4, 6}, nullptr});
+  const ir::ValueId y = b.add(ops::kDense, {x, b.constant(testing::samples({6, 20}, 2)),
+                                            b.constant(testing::samples({20}, 3))});
+  g.outputs = {b.add(ops::kRelu, {y})};
+  const auto fused = ops::fuse_clamps(g);
+  REQUIRE(fused.ok());
+  REQUIRE(fused->nodes.size() == 1);
+  const Tensor in = testing::samples({4, 6}, 9);
+  CHECK(testing::max_difference(testing::run(g, in)[0], testing::run(*fused, in)[0]) == 0);
 }
 
 }  // namespace

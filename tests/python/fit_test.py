@@ -45,7 +45,8 @@ class RecordedRuns(FolderTest):
                 self.assertEqual(history.epoch, list(range(len(history.history["loss"]))))
                 figures = model.evaluate(run.x, run.y, batch_size=16, verbose=0, return_dict=True)
                 self.check(figures, case["evaluate"], case["tolerance"], "evaluate")
-                np.testing.assert_allclose(model.predict(run.x), run.array("pred.npy"), rtol=0,
+                saved = ew.load_model(run.folder / case["saved"])
+                np.testing.assert_allclose(saved.predict(run.x), run.array("pred.npy"), rtol=0,
                                            atol=case["tolerance"]["pred"])
 
     def test_a_saved_model_goes_on_where_it_stopped(self):

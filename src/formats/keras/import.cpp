@@ -110,7 +110,7 @@ Result<Recording> record_architecture(const Config& model, ir::KerasGeneration g
 }
 
 // Recording: a tensor's origin is an index into origins_.
-void Importer::record_input(const std::string& name, KerasTensor& input) {
+void Importer::record_input(const std::string& name, TrackedTensor& input) {
   if (recording == nullptr || !builder.ok()) return;
   const ir::TensorType& type = builder.type(input.value);
   Config shape = Config::list();

@@ -25,7 +25,9 @@ Result<Shape> parse_batch_shape(const Config& shape) {
 // The shape under any of the keys in use, with a batch put before those that lack it.
 Result<Shape> input_shape(const Config& config) {
   for (const char* key : {"batch_shape", "batch_input_shape"}) {
-    if (config[key].is_list()) return parse_batch_shape(config[key]);
+    if (!config[key].is_list()) continue;
+    if (config[key].as_list().empty()) return invalid_data(key, ": no batch dimension");
+    return parse_batch_shape(config[key]);
   }
   for (const char* key : {"shape", "input_shape"}) {
     if (!config[key].is_list()) continue;
@@ -46,7 +48,7 @@ double factor(const Config& regularizer, const char* key, const char* only, doub
 
 }  // namespace
 
-Result<KerasTensor> Importer::graph_input(const Config& input_layer, const std::string& name) {
+Result<TrackedTensor> Importer::graph_input(const Config& input_layer, const std::string& name) {
   const Config& config = input_layer["config"];
   Result<Shape> shape = input_shape(config);
   if (!shape.ok()) return at(str("input '", name, "'"), shape.error());
@@ -55,12 +57,13 @@ Result<KerasTensor> Importer::graph_input(const Config& input_layer, const std::
   if (config["sparse"].as_bool() || config["ragged"].as_bool()) {
     return unsupported("input '", name, "': sparse and ragged inputs are not supported");
   }
-  KerasTensor input{builder.input(name, {dtype->compute, std::move(*shape), nullptr}), kNoValue};
+  TrackedTensor input =
+      KerasTensor{builder.input(name, {dtype->compute, std::move(*shape), nullptr}), kNoValue};
   record_input(name, input);
   return input;
 }
 
-Result<KerasTensor> Importer::implied_input(const Config& model, const Config& first_layer) {
+Result<TrackedTensor> Importer::implied_input(const Config& model, const Config& first_layer) {
   EW_TRY(std::string name, layer_name(first_layer));
   const Config& config = first_layer["config"];
   const Config& wrapped = config["layer"]["config"];
@@ -78,12 +81,13 @@ Result<KerasTensor> Importer::implied_input(const Config& model, const Config& f
   }
   EW_TRY(DTypePolicy dtype, parse_dtype_policy(config["dtype"]));
   name += "_input";
-  KerasTensor input{builder.input(name, {dtype.compute, std::move(*shape), nullptr}), kNoValue};
+  TrackedTensor input =
+      KerasTensor{builder.input(name, {dtype.compute, std::move(*shape), nullptr}), kNoValue};
   record_input(name, input);
   return input;
 }
 
-Result<KerasTensor> Importer::bind_input(const Config& input_layer, KerasTensor given) {
+Result<TrackedTensor> Importer::bind_input(const Config& input_layer, TrackedTensor given) {
   EW_TRY(DTypePolicy dtype, parse_dtype_policy(input_layer["config"]["dtype"]));
   if (builder.type(given.value).dtype == dtype.compute) return given;
   given.value =

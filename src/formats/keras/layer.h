@@ -22,7 +22,6 @@ using ir::ValueId;
 struct KerasTensor {
   ValueId value = kNoValue;
   ValueId mask = kNoValue;
-  int origin = -1;  ///< set by the importer, which keeps track of who made it
 };
 
 /// How a weight is declared.

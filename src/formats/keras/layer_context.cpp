@@ -29,11 +29,11 @@ std::vector<KerasTensor> ImportContext::call_layer(const Config& layer, const st
   if (layer["config"]["name"].is_string()) part.name = layer["config"]["name"].as_string();
   const std::string origin = b.origin();
   CallArguments arguments;
-  arguments.inputs = std::move(on);
-  Result<std::vector<KerasTensor>> outputs = importer_.call(layer, part, std::move(arguments));
+  arguments.inputs.assign(on.begin(), on.end());
+  Result<std::vector<TrackedTensor>> outputs = importer_.call(layer, part, std::move(arguments));
   b.set_origin(origin);
   if (!outputs.ok()) return fail(outputs.error());
-  return std::move(*outputs);
+  return {outputs->begin(), outputs->end()};
 }
 
 ValueId ImportContext::activation(ValueId x, const Config& activation) {

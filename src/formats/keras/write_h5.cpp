@@ -99,6 +99,11 @@ void add_portability_notes(const WrittenModel& written, KerasVersion target, Sav
     if (reasons.empty()) return;
     report.notes.push_back(str("Only ", only, " opens this file: ", join(reasons, ", "), "."));
   };
+  if (!written.portability.neither.empty()) {
+    report.notes.push_back(str("Neither Keras opens this .h5, a .keras file works: ",
+                               join(written.portability.neither, ", "), "."));
+    return;
+  }
   if (target != KerasVersion::kKeras3) note(written.portability.only_keras3, "Keras 3");
   if (target != KerasVersion::kKeras2) note(written.portability.only_keras2, "Keras 2");
 }
@@ -148,6 +153,9 @@ Result<SaveReport> write_keras_h5(const ir::Model& model, const std::string& pat
     const ir::QuantizationRecord record = renamed(*model.quantization, written.renamed);
     root.set_attribute(kQuantizationAttribute,
                        H5Value::string(to_json(quantization_to_config(record))));
+  }
+  if (model.compiled && options.include_optimizer && !model.compiled->progress.is_null()) {
+    root.set_attribute(kProgressAttribute, H5Value::string(to_json(model.compiled->progress)));
   }
   H5WriteOptions write;
   write.gzip_level = options.compress ? 9 : 0;
