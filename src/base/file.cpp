@@ -21,11 +21,6 @@ Error io_error(const std::string& path, const char* what) {
   return make_error(code, path, ": cannot ", what, ": ", std::strerror(errno));
 }
 
-// A folder that is not there is bad input for a reader, and the environment's fault for a writer.
-Error write_error(const std::string& path, const char* what) {
-  return make_error(ErrorCode::kIo, path, ": cannot ", what, ": ", std::strerror(errno));
-}
-
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -44,7 +39,7 @@ Status write_all(int fd, const std::string& path, std::span<const uint8_t> bytes
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return write_error(path, "write");
+    if (n < 0) return io_error(path, "write");
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return {};
@@ -89,7 +84,7 @@ Status commit_file(const std::string& temporary, const std::string& path) {
   const Descriptor file(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0 || ::fsync(file.get()) != 0 ||
       ::rename(temporary.c_str(), path.c_str()) != 0) {
-    Error error = write_error(path, "write");
+    Error error = io_error(path, "write");
     ::unlink(temporary.c_str());
     return error;
   }
@@ -101,7 +96,7 @@ Status write_file_atomic(const std::string& path, std::span<const uint8_t> bytes
   {
     const Descriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.get() < 0) return write_error(path, "create");
+    if (file.get() < 0) return io_error(path, "create");
     if (Status written = write_all(file.get(), path, bytes); !written.ok()) {
       ::unlink(temporary.c_str());
       return written;

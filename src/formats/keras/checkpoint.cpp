@@ -18,21 +18,13 @@ void take_slots(const H5Group& group, const std::string& prefix, ir::CompiledSta
   for (const H5Group& inner : group.groups) take_slots(inner, prefix + inner.name + "/", state);
 }
 
-Result<Config> json_attribute(const H5Group& group, const char* name) {
-  EW_TRY(const H5Value* value, group.attribute(name));
-  EW_TRY(const std::string text, value->as_string());
-  return parse_json(text);
-}
-
 Status read(const H5Group& group, ir::CompiledState& state) {
-  EW_TRY(Config progress, json_attribute(group, "progress"));
-  EW_TRY(const int64_t epochs, progress.get_int("epochs_done", -1));
-  if (epochs < 0) return invalid_data("progress: expected epochs_done, 0 or more");
-  EW_TRY(Config optimizer, json_attribute(group, "optimizer"));
+  EW_TRY(const H5Value* value, group.attribute("optimizer"));
+  EW_TRY(const std::string text, value->as_string());
+  EW_TRY(Config optimizer, parse_json(text));
   EW_TRY(const H5Value* iterations, group.attribute("iterations"));
   EW_TRY(const std::vector<int64_t> count, iterations->as_ints());
   if (count.size() != 1 || count[0] < 0) return invalid_data("iterations: expected a number");
-  state.progress = std::move(progress);
   state.optimizer = std::move(optimizer);
   state.iterations = count[0];
   state.slots.clear();
@@ -45,7 +37,6 @@ Status read(const H5Group& group, ir::CompiledState& state) {
 void add_checkpoint(H5Group& root, const ir::CompiledState& state) {
   if (state.progress.is_null()) return;
   H5Group& group = root.make_group(kGroup);
-  group.set_attribute("progress", H5Value::string(to_json(state.progress)));
   group.set_attribute("optimizer", H5Value::string(to_json(state.optimizer)));
   group.set_attribute("iterations", H5Value::scalar(state.iterations));
   H5Group& slots = group.make_group("slots");

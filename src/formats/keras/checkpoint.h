@@ -11,8 +11,8 @@ namespace ew::formats {
 /// Adds the group if the state is that of a checkpoint (CompiledState::progress).
 void add_checkpoint(H5Group& root, const ir::CompiledState& state);
 
-/// Takes optimizer, slots, iterations and progress from the group, if there is one. The slots'
-/// shapes are left to the optimizer to check. Error kInvalidData.
+/// Takes optimizer, iterations and slots from the group, if there is one. The slots' shapes are
+/// left to the optimizer to check. Error kInvalidData.
 Status read_checkpoint(const H5Group& root, ir::CompiledState& state);
 
 }  // namespace ew::formats
