@@ -29,6 +29,7 @@ tf.get_logger().setLevel("ERROR")
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "oracle" / "fixtures"
 PREDICTION_BAR = 1e-6  # on top of the case's own float32 tolerance
 PASSED, FAILED = [], []
+WRITER = "k3.h5"  # whose files are converted
 TABLE = {}  # class -> set of generations that opened a file with it
 
 
@@ -86,10 +87,13 @@ def predict(K, path, case, inputs, wanted):
 
 def forward_case(tool, folder, case, work):
     """One layer or model: both files, both generations."""
-    writer = "k3.h5" if "k3.h5" in case["writers"] else "k2.h5"
+    writer = WRITER
+    if writer not in case["writers"]:
+        return
     source = folder / case["writers"][writer]["file"]
     name = folder.relative_to(FIXTURES)
-    inputs, wanted = arrays(folder, case["inputs"]), arrays(folder, case["outputs"])
+    names = case["writers"][writer].get("outputs", case["outputs"])
+    inputs, wanted = arrays(folder, case["inputs"]), arrays(folder, names)
     try:
         notes = convert(tool, source, work / "m.h5")
         convert(tool, source, work / "m.keras")
@@ -99,13 +103,16 @@ def forward_case(tool, folder, case, work):
         return
     differs = "hard_sigmoid differs" in notes
     generations = []
+    opens_h5 = "Neither Keras" not in notes
     for K, only, tag in ((K3, "Only Keras 2", "Keras 3"), (K2, "Only Keras 3", "Keras 2")):
-        if only in notes or (differs and K is K2):
+        if not opens_h5 or only in notes or (differs and tag[-1] != writer[1]):
             continue
         before = len(FAILED)
         check(f"{name} h5 in {tag}", lambda: predict(K, work / "m.h5", case, inputs, wanted))
         if len(FAILED) == before:
             generations.append(tag)
+    if differs and writer == "k2.h5" or "Only Keras 2" in notes and "misreads" not in notes:
+        return
     check(f"{name} keras", lambda: predict(K3, work / "m.keras", case, inputs, wanted))
     for layer in case.get("layers", []):
         TABLE.setdefault(layer, {}).setdefault(str(name.name), generations)
@@ -183,7 +190,8 @@ def optimizer_case(tool, folder, name, work):
         """Weights after two steps from the file, and the iteration it began at."""
         module.backend.clear_session()
         model = module.models.load_model(path)
-        begin = int(np.asarray(model.optimizer.iterations))
+        counter = getattr(model.optimizer, "_iterations", model.optimizer.iterations)
+        begin = int(np.asarray(counter))
         model.fit(x, y, batch_size=4, epochs=1, shuffle=False, verbose=0)
         return begin, [np.asarray(w, np.float64) for w in model.get_weights()]
 
@@ -233,12 +241,16 @@ def write_table(path):
 
 def main():
     """Runs all cases."""
+    global FIXTURES, WRITER
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edgewise", default="build/release/bin/edgewise")
     parser.add_argument("--converter", help="another program: CONVERTER IN OUT --keras-version V")
     parser.add_argument("--filter", default="")
+    parser.add_argument("--writer", choices=["k3.h5", "k2.h5"], default="k3.h5", help="whose files to convert")
     parser.add_argument("--table")
+    parser.add_argument("--fixtures", default=FIXTURES, help="another folder of cases")
     options = parser.parse_args()
+    FIXTURES, WRITER = pathlib.Path(options.fixtures), options.writer
     tool = [options.converter] if options.converter else [options.edgewise, "convert"]
     with tempfile.TemporaryDirectory() as work:
         for path in sorted(FIXTURES.rglob("case.json")):
@@ -251,7 +263,8 @@ def main():
                 fit_case(tool, folder, case, pathlib.Path(work))
             elif case["kind"] == "optimizer_files":
                 for name, variables in case["optimizers"].items():
-                    if isinstance(variables, list):
+                    # Neither Keras restores Nadam from an .h5; Keras 3 cannot load Lamb from one.
+                    if isinstance(variables, list) and name not in ("nadam", "lamb"):
                         try:
                             optimizer_case(tool, folder, name, pathlib.Path(work))
                         except Exception as error:

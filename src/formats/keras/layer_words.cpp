@@ -10,6 +10,7 @@ namespace {
 
 // A key of get_config() that one generation alone has (compared by running both: TensorFlow 2.21,
 // Keras 3.15, tf-keras 2.21). With the value `harmless` (JSON, or "*" for any) it can be left out.
+// Generation 0: both take it, but the harmless value is better left out.
 struct KeyRule {
   std::string_view classes;  // separated by blanks; a trailing * matches any ending; "" for all
   std::string_view key;
@@ -29,7 +30,7 @@ constexpr KeyRule kRules[] = {
     {"MultiHeadAttention", "flash_attention", 3, "*"},
     {"AdditiveAttention Attention ConvLSTM* GRU* LSTM* SimpleRNN* MultiHeadAttention", "seed", 3,
      "*"},
-    {"RNN SimpleRNN LSTM GRU ConvLSTM*", "zero_output_for_mask", 3, "false"},
+    {"RNN SimpleRNN LSTM GRU ConvLSTM*", "zero_output_for_mask", 0, "false"},
     {"CenterCrop Random* Resizing SpatialDropout* ZeroPadding1D", "data_format", 3,
      "\"channels_last\""},
     {"Resizing", "pad_to_aspect_ratio", 3, "false"},
@@ -38,6 +39,7 @@ constexpr KeyRule kRules[] = {
     {"Resizing", "antialias", 3, "false"},
     {"RandomContrast", "value_range", 3, "*"},
     {"AlphaDropout", "noise_shape", 3, "null"},
+    {"Attention", "score_mode", 0, "\"dot\""},
     {"Conv3DTranspose", "dilation_rate", 3, "[1, 1, 1]"},
     {"RNN SimpleRNN LSTM GRU ConvLSTM*", "time_major", 2, "false"},
     {"Conv1DTranspose Conv2DTranspose Conv3DTranspose Depthwise* Separable*", "groups", 2, "1"},
@@ -98,6 +100,9 @@ class Rewriter {
 
   Config layer_config(const std::string& class_name, const Config& config) {
     note_class(class_name);
+    if (class_name == "LayerNormalization" && config["axis"].as_list().size() > 1) {
+      note(2, "LayerNormalization over several axes, which Keras 3 misreads in an .h5");
+    }
     Config out = Config::map();
     for (const auto& [key, value] : config.as_map()) {
       if (!keep(class_name, key, value)) continue;
@@ -105,6 +110,9 @@ class Rewriter {
         out.set(key, value.is_map() ? value["config"]["name"] : value);
       } else if (class_name == "LeakyReLU" && key == "negative_slope") {
         out.set("alpha", value);
+      } else if (key == "axis" && class_name.ends_with("Normalization") &&
+                 value.as_list().size() == 1) {
+        out.set(key, value.as_list()[0]);  // Keras 2's [3]; Keras 3 wants 3 in a `.keras`
       } else {
         out.set(key, rewrite(key, value));
       }
@@ -120,7 +128,7 @@ class Rewriter {
                            (target_ == KerasVersion::kKeras3 && rule->generation == 3);
     if (is_wanted && key != "activity_regularizer") return true;
     if (rule->harmless == "*" || to_json(value) == rule->harmless) return false;
-    if (key != "activity_regularizer") {
+    if (key != "activity_regularizer" && rule->generation != 0) {
       note(rule->generation, str("'", key, "' of layer '", layer_, "'"));
     }
     return true;

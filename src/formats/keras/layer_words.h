@@ -13,6 +13,7 @@ namespace ew::formats {
 struct Portability {
   std::vector<std::string> only_keras2;
   std::vector<std::string> only_keras3;
+  std::vector<std::string> neither;  ///< of an `.h5`; a `.keras` holds it
 };
 
 /// A layer's config rewritten for `target`: dtype policies as names, functions as names, no key

@@ -1,6 +1,7 @@
 #include "formats/keras/optimizer_slots.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "formats/keras/names.h"
 
@@ -98,6 +99,17 @@ std::string slot_name(const std::string& optimizer, const Slot& slot, SlotOrder 
   return str(optimizer, "/", flat, "_", slot.name);
 }
 
+// Keras 2 does not save Nadam's product of momentum factors; it follows from the steps done.
+ir::Tensor nadam_product(const ir::CompiledState& state) {
+  const Config& beta = state.optimizer["config"]["beta_1"];
+  float product = 1;
+  for (int64_t step = 1; step <= state.iterations && product > 0; ++step) {
+    const double decay = 1 - 0.5 * std::pow(0.96, static_cast<double>(step));
+    product *= static_cast<float>(beta.as_double(0.9) * decay);
+  }
+  return ir::Tensor::scalar(product);
+}
+
 }  // namespace
 
 std::vector<SlotParameter> slot_parameters(const ir::Graph& graph) {
@@ -176,6 +188,10 @@ Status read_slots(const std::vector<ir::NamedTensor>& file, SlotOrder order,
     }
     if (entries[i].key == "learning_rate") continue;
     state.slots[entries[i].key] = file[i].value.cast(DType::kF32);
+  }
+  if (state.optimizer["class_name"].as_string() == "Nadam" &&
+      !state.slots.contains("schedule_product")) {
+    state.slots["schedule_product"] = nadam_product(state);
   }
   return {};
 }

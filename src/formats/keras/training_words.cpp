@@ -76,7 +76,10 @@ Config schedule(const Config& rate) {
   Config out = Config::map();
   out.set("module", "keras.optimizers.schedules");
   out.set("class_name", rate["class_name"]);
-  out.set("config", rate["config"]);
+  Config config = rate["config"];
+  // Keras 2 leaves the name null, which Keras 3 refuses.
+  if (config["name"].is_null()) config.set("name", rate["class_name"]);
+  out.set("config", std::move(config));
   out.set("registered_name", Config());
   return out;
 }

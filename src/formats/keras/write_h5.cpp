@@ -98,6 +98,11 @@ void add_portability_notes(const WrittenModel& written, KerasVersion target, Sav
     if (reasons.empty()) return;
     report.notes.push_back(str("Only ", only, " opens this file: ", join(reasons, ", "), "."));
   };
+  if (!written.portability.neither.empty()) {
+    report.notes.push_back(str("Neither Keras opens this .h5, a .keras file works: ",
+                               join(written.portability.neither, ", "), "."));
+    return;
+  }
   if (target != KerasVersion::kKeras3) note(written.portability.only_keras3, "Keras 3");
   if (target != KerasVersion::kKeras2) note(written.portability.only_keras2, "Keras 2");
 }

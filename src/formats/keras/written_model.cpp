@@ -87,7 +87,8 @@ void drop_masks(Recording& recording) {
       std::vector<RecordedTensor> refs;
       Config kwargs = Config::map();
       call.args = renumber(call.args, call.refs, refs);
-      for (const auto& [key, value] : needed_kwargs(call).as_map()) {
+      const Config needed = needed_kwargs(call);
+      for (const auto& [key, value] : needed.as_map()) {
         kwargs.set(key, renumber(value, call.refs, refs));
       }
       call.kwargs = std::move(kwargs);
@@ -225,7 +226,24 @@ Config ModelWriter::inbound_nodes(const RecordedLayer& layer, const std::string&
   return out;
 }
 
+// TensorFlow's pattern for the name of a scope, which Keras 2 opens for every layer.
+bool is_scope_name(const std::string& name) {
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
+  };
+  return !name.empty() && is_word(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
+    return is_word(c) || std::string_view("_\\/>-").find(c) != std::string_view::npos;
+  });
+}
+
 Config ModelWriter::entry(const RecordedLayer& layer, const std::string& name) {
+  if (!is_scope_name(name)) {
+    out_.portability.only_keras3.push_back(str("the name of layer '", name, "'"));
+  }
+  if (layer.node != nullptr && !layer.entry["config"].has("dtype") &&
+      model_.architecture.generation == ir::KerasGeneration::kKeras3) {
+    out_.portability.neither.push_back(str("operation ", layer.class_name));
+  }
   Config config =
       layer_words(layer.class_name, layer.entry["config"], target_, name, out_.portability);
   config.set("name", name);
