@@ -90,7 +90,9 @@ function(ew_plugin name)
   add_dependencies(edgewise_${ARG_FOR} edgewise_plugin_${name})
 endfunction()
 
-# ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry.
+# ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry,
+# which also has the label "unit". The target unit_tests builds all of them and nothing else.
+add_custom_target(unit_tests)
 function(ew_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_LABEL)
@@ -101,5 +103,6 @@ function(ew_test name)
   ew_warnings(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 600)
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL};unit" TIMEOUT 600)
+  add_dependencies(unit_tests ${name})
 endfunction()

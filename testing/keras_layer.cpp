@@ -15,10 +15,12 @@ using ir::Tensor;
 Result<ir::Graph> import_layer(const LayerCase& c) {
   std::vector<int64_t> dims = c.x.shape().dims();
   Config shape = Config::list();
-  shape.push_back(Config());
+  shape.push_back(c.has_fixed_batch ? Config(dims[0]) : Config());
   for (size_t d = 1; d < dims.size(); ++d) shape.push_back(dims[d]);
   Config config = c.config;
   config.set("name", "layer");
+  if (!config.has("dtype")) config.set("dtype", "float32");
+  if (!config.has("trainable")) config.set("trainable", true);
   const Config input(Config::Map{{"class_name", "InputLayer"},
                                  {"config", Config::Map{{"batch_input_shape", shape},
                                                         {"dtype", dtype_name(c.x.dtype())},

@@ -18,9 +18,10 @@ struct LayerCase {
   ir::KerasGeneration generation = ir::KerasGeneration::kKeras3;
   /// Weights by name ("kernel"); the others are drawn from [0.5, 1.5] by a fixed seed.
   std::map<std::string, ir::Tensor> weights = {};
+  bool has_fixed_batch = false;  ///< the model's batch size is that of x
 };
 
-/// The layer's graph, its batch size open.
+/// The layer's graph, its batch size open unless has_fixed_batch.
 Result<ir::Graph> import_layer(const LayerCase& c);
 /// Its output by the references. Fails the test on an error.
 ir::Tensor run_layer(const LayerCase& c);

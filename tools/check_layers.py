@@ -8,7 +8,7 @@ Rules (docs/design/0002-layers.md):
     (src/ops/<op>/<op>_grad.cpp, ...) counts as a file of the module that owns the facet;
   - tests of operators may include whatever a facet may; other tests follow their module;
   - headers of include/edgewise/ include only each other and the standard library;
-  - apps/cli includes only public headers, its own and libraries;
+  - apps/cli and apps/python include only public headers, their own and libraries;
   - base, ir, ops, runtime and codegen use no library but C++'s and C's;
   - headers of src/ and include/ never include what is slow to compile.
 Prints one line per breach; exit status 1 if there is one.
@@ -110,17 +110,18 @@ def public_breach(path, is_angle, name):
     return None
 
 
-def cli_breach(path, is_angle, name):
+def app_breach(path, is_angle, name):
     if not is_angle and "/" in name and not name.startswith("edgewise/"):
         if not (is_test(path) and name.startswith("testing/")):
-            return f"the command line uses public headers only, found {name}"
+            return f"this program uses public headers only, found {name}"
     return None
 
 
 def breaches(root):
     """All breaches below `root` as lines "file:line: what"."""
     found = []
-    rules = (("src", source_breach), ("include", public_breach), ("apps/cli", cli_breach))
+    rules = (("src", source_breach), ("include", public_breach),
+             ("apps/cli", app_breach), ("apps/python", app_breach))
     for folder, rule in rules:
         for file in sorted((root / folder).rglob("*")):
             if file.suffix not in SUFFIXES:

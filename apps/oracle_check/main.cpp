@@ -5,6 +5,7 @@
 //
 //   --kind K    only cases of this kind (may be repeated)
 //   --filter S  only cases whose path contains S
+//   --except S  no case whose path contains S
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -20,6 +21,7 @@ struct Arguments {
   std::vector<std::string> folders;
   std::vector<std::string> kinds;
   std::string filter;
+  std::string except;
 };
 
 struct Counts {
@@ -35,6 +37,7 @@ void fail(Counts& counts, const std::string& name, const std::string& error) {
 
 void run_case(const Arguments& arguments, OracleCase c, const std::string& file, Counts& counts) {
   if (c.name.find(arguments.filter) == std::string::npos) return;
+  if (!arguments.except.empty() && c.name.find(arguments.except) != std::string::npos) return;
   const Result<std::vector<uint8_t>> bytes = read_file(file);
   if (!bytes.ok()) return fail(counts, c.name, bytes.error().message);
   Result<Config> config =
@@ -94,6 +97,8 @@ int main(int argc, char** argv) {
       arguments.kinds.emplace_back(argv[++i]);
     } else if (std::strcmp(argv[i], "--filter") == 0 && has_value) {
       arguments.filter = argv[++i];
+    } else if (std::strcmp(argv[i], "--except") == 0 && has_value) {
+      arguments.except = argv[++i];
     } else {
       arguments.folders.emplace_back(argv[i]);
     }

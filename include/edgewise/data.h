@@ -29,7 +29,8 @@ class Data {
                                   double validation_split = 0);
 
   /// The same data with these rows as its validation or test part.
-  Result<Data> with_validation(std::vector<Array> x, std::vector<Array> y) const;
+  Result<Data> with_validation(std::vector<Array> x, std::vector<Array> y,
+                               Array weights = {}) const;
   Result<Data> with_test(std::vector<Array> x, std::vector<Array> y) const;
 
   int64_t train_size() const;

@@ -28,6 +28,13 @@ struct SaveOptions {
 /// What predict() computes with.
 enum class Engine { kFast, kReference };
 
+/// One input or output of a model.
+struct Port {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;  ///< -1 where any length goes, as for the rows in axis 0
+};
+
 class Model {
  public:
   Model(Model&&) noexcept;
@@ -58,6 +65,9 @@ class Model {
   /// model's dtype or one that casts to it without loss.
   Result<std::vector<Array>> predict(std::span<const Array> inputs, Engine engine = Engine::kFast,
                                      int threads = 1) const;
+
+  std::vector<Port> inputs() const;
+  std::vector<Port> outputs() const;
 
   /// Parameters, trainable ones of them, multiply-accumulates of one sample.
   int64_t parameter_count() const;

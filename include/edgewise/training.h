@@ -57,6 +57,8 @@ OptimizerCall SGD(const SgdOptions& options = {});
 /// What is left empty stays as the model was compiled before; a model that never was gets Keras'
 /// default optimizer (rmsprop) and needs a loss to be trained.
 struct CompileOptions {
+  /// Forgets how the model was compiled before, as Keras' compile() does.
+  bool is_fresh = false;
   OptimizerCall optimizer = "";
   /// Replaces the optimizer's rate: "0.001" or a schedule.
   std::string learning_rate = "";
@@ -80,7 +82,8 @@ struct FitOptions {
   std::map<int64_t, double> class_weight = {};
   std::string augment = "";  ///< "flip,shift=0.1,..." (docs/guide/data.md)
   /// Keras callbacks as calls: "EarlyStopping(monitor='val_loss', patience=3)",
-  /// "ReduceLROnPlateau(factor=0.2, patience=5)".
+  /// "ReduceLROnPlateau(factor=0.2, patience=5)", "CSVLogger('log.csv')",
+  /// "ModelCheckpoint('best.h5', save_best_only=True)".
   std::vector<std::string> callbacks = {};
   std::string checkpoint = "";  ///< file written after every epoch
   std::string resume = "";      ///< checkpoint to continue from
@@ -88,6 +91,9 @@ struct FitOptions {
   int threads = 1;
   /// Epoch (from 0), step and steps of the epoch, running figures.
   std::function<void(int64_t, int64_t, int64_t, const Figures&)> on_progress = {};
+  /// After each epoch (from 0) and the callbacks above, with the figures of both parts; false ends
+  /// the training.
+  std::function<bool(int64_t, const Figures&)> on_epoch_end = {};
   const std::atomic<bool>* interrupted = nullptr;
 };
 

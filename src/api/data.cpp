@@ -1,19 +1,29 @@
 #include "edgewise/data.h"
 
-#include "api/convert.h"
 #include "api/data_impl.h"
-#include "train/data/dataset.h"
+#include "train/data/sources.h"
 
 namespace ew {
 namespace {
 
-Result<train::SourcePtr> source_of(std::vector<Array> x, std::vector<Array> y,
-                                   const Array& weights) {
-  train::Split split;
-  for (const Array& array : x) split.x.push_back(api::to_tensor(array));
-  for (const Array& array : y) split.y.push_back(api::to_tensor(array));
-  if (weights.size() > 0) split.weights = api::to_tensor(weights).cast(DType::kF32);
-  return train::array_source(std::move(split));
+/// Shares the array's memory.
+train::SharedRows shared_rows(Array array) {
+  ir::TensorType type{array.dtype(), Shape(array.shape()), nullptr};
+  auto owner = std::make_shared<const Array>(std::move(array));
+  return {std::move(type), {owner, owner->data()}};
+}
+
+std::vector<train::SharedRows> shared_rows(std::vector<Array> arrays) {
+  std::vector<train::SharedRows> rows;
+  for (Array& array : arrays) rows.push_back(shared_rows(std::move(array)));
+  return rows;
+}
+
+Result<train::SourcePtr> source_of(std::vector<Array> x, std::vector<Array> y, Array weights) {
+  train::SharedRows weight_rows;
+  if (weights.size() > 0) weight_rows = shared_rows(std::move(weights));
+  return train::array_source(shared_rows(std::move(x)), shared_rows(std::move(y)),
+                             std::move(weight_rows));
 }
 
 train::SourcePtr rows(const train::SourcePtr& source, int64_t begin, int64_t end) {
@@ -41,7 +51,7 @@ Result<Data> Data::from_arrays(std::vector<Array> x, std::vector<Array> y, Array
     return invalid_argument("validation_split: expected a number in [0, 1), found ",
                             validation_split);
   }
-  EW_TRY(train::SourcePtr all, source_of(std::move(x), std::move(y), weights));
+  EW_TRY(train::SourcePtr all, source_of(std::move(x), std::move(y), std::move(weights)));
   const int64_t n = all->size();
   const auto cut = static_cast<int64_t>(static_cast<double>(n) * (1 - validation_split));
   train::Dataset dataset;
@@ -53,9 +63,10 @@ Result<Data> Data::from_arrays(std::vector<Array> x, std::vector<Array> y, Array
   return data;
 }
 
-Result<Data> Data::with_validation(std::vector<Array> x, std::vector<Array> y) const {
+Result<Data> Data::with_validation(std::vector<Array> x, std::vector<Array> y,
+                                   Array weights) const {
   train::Dataset dataset = impl_->dataset;
-  EW_TRY(dataset.validation, source_of(std::move(x), std::move(y), {}));
+  EW_TRY(dataset.validation, source_of(std::move(x), std::move(y), std::move(weights)));
   Data data;
   data.impl_ = std::make_shared<const Impl>(Impl{std::move(dataset)});
   return data;

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "api/callbacks.h"
 #include "api/data_impl.h"
 #include "formats/load.h"
-#include "formats/save.h"
 #include "runtime/executor.h"
-#include "train/call.h"
 #include "train/callbacks.h"
 #include "train/data/augment.h"
 #include "train/trainer.h"
@@ -47,69 +46,6 @@ Status take_checkpoint(ir::Model& model, const std::string& path) {
   model.compiled = std::move(saved.compiled);
   return {};
 }
-
-struct Callbacks {
-  std::vector<std::unique_ptr<train::Callback>> owned;
-  std::vector<train::Callback*> all() const {
-    std::vector<train::Callback*> pointers;
-    for (const auto& callback : owned) pointers.push_back(callback.get());
-    return pointers;
-  }
-};
-
-/// EarlyStopping or ReduceLROnPlateau from {"class_name", "config"}.
-Result<std::unique_ptr<train::Callback>> make_callback(const Config& call) {
-  const std::string& name = call["class_name"].as_string();
-  const Config& c = call["config"];
-  EW_TRY(const std::string monitor, c.get_string("monitor", "val_loss"));
-  EW_TRY(const std::string mode, c.get_string("mode", "auto"));
-  if (name == "EarlyStopping") {
-    train::EarlyStoppingOptions o{.monitor = monitor, .mode = mode};
-    EW_TRY(o.min_delta, c.get_double("min_delta", o.min_delta));
-    EW_TRY(o.patience, c.get_int("patience", o.patience));
-    EW_TRY(o.restore_best_weights, c.get_bool("restore_best_weights", false));
-    EW_TRY(o.start_from_epoch, c.get_int("start_from_epoch", 0));
-    return std::unique_ptr<train::Callback>(std::make_unique<train::EarlyStopping>(std::move(o)));
-  }
-  if (name == "ReduceLROnPlateau") {
-    train::ReduceLROnPlateauOptions o{.monitor = monitor, .mode = mode};
-    EW_TRY(o.factor, c.get_double("factor", o.factor));
-    EW_TRY(o.patience, c.get_int("patience", o.patience));
-    EW_TRY(o.min_delta, c.get_double("min_delta", o.min_delta));
-    EW_TRY(o.cooldown, c.get_int("cooldown", o.cooldown));
-    EW_TRY(o.min_learning_rate, c.get_double("min_lr", o.min_learning_rate));
-    return std::unique_ptr<train::Callback>(
-        std::make_unique<train::ReduceLROnPlateau>(std::move(o)));
-  }
-  return invalid_argument("unknown callback '", name,
-                          "'; known: EarlyStopping, ReduceLROnPlateau (a checkpoint and a CSV log "
-                          "have options of their own)");
-}
-
-Result<Callbacks> make_callbacks(const FitOptions& options) {
-  Callbacks callbacks;
-  for (const std::string& text : options.callbacks) {
-    EW_TRY(const Config call, train::parse_call(text));
-    EW_TRY(std::unique_ptr<train::Callback> callback, make_callback(call));
-    callbacks.owned.push_back(std::move(callback));
-  }
-  if (!options.csv_log.empty()) {
-    callbacks.owned.push_back(
-        std::make_unique<train::CsvLogger>(options.csv_log, !options.resume.empty()));
-  }
-  if (!options.checkpoint.empty()) {
-    const auto save = [](const ir::Model& model, const std::string& path) -> Status {
-      EW_TRY([[maybe_unused]] const formats::SaveReport report,
-             formats::save_model(model, path, {}));
-      return {};
-    };
-    callbacks.owned.push_back(std::make_unique<train::ModelCheckpoint>(
-        train::ModelCheckpointOptions{.path = options.checkpoint}, save, callbacks.all()));
-  }
-  return callbacks;
-}
-
-Figures to_figures(const train::Logs& logs) { return {logs.begin(), logs.end()}; }
 
 Result<train::FitOptions> to_fit_options(const FitOptions& options, const train::Dataset& data) {
   train::FitOptions o;

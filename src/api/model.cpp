@@ -54,11 +54,21 @@ Result<Config> compiled_optimizer(const CompileOptions& options, const Config& b
   return optimizer;
 }
 
+std::vector<Port> ports(const ir::Graph& graph, const std::vector<ir::ValueId>& ids) {
+  std::vector<Port> out;
+  for (const ir::ValueId id : ids) {
+    const ir::Value& value = graph.value(id);
+    out.push_back({value.name, value.type.dtype, value.type.shape.dims()});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<void> Model::compile(const CompileOptions& options) {
   ir::Model& model = impl_->model;
-  const ir::CompiledState before = model.compiled.value_or(ir::CompiledState{});
+  const ir::CompiledState before =
+      options.is_fresh ? ir::CompiledState{} : model.compiled.value_or(ir::CompiledState{});
   ir::CompiledState state;
   state.loss = before.loss;
   state.metrics = before.metrics;
@@ -116,6 +126,14 @@ Result<std::vector<Array>> Model::predict(std::span<const Array> inputs, Engine 
   std::vector<Array> arrays;
   for (ir::Tensor& output : outputs) arrays.push_back(api::to_array(std::move(output)));
   return arrays;
+}
+
+std::vector<Port> Model::inputs() const {
+  return ports(impl_->model.graph, impl_->model.graph.inputs);
+}
+
+std::vector<Port> Model::outputs() const {
+  return ports(impl_->model.graph, impl_->model.graph.outputs);
 }
 
 int64_t Model::parameter_count() const {

@@ -14,7 +14,10 @@ namespace ew {
 namespace {
 
 Error io_error(const std::string& path, const char* what) {
-  const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
+  // Only what is read can be "not found"; a folder missing for an output is the environment's
+  // fault.
+  const bool is_read = std::strcmp(what, "open") == 0 || std::strcmp(what, "list") == 0;
+  const ErrorCode code = errno == ENOENT && is_read ? ErrorCode::kNotFound : ErrorCode::kIo;
   return make_error(code, path, ": cannot ", what, ": ", std::strerror(errno));
 }
 

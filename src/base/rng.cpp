@@ -71,10 +71,13 @@ std::vector<int64_t> Rng::permutation(int64_t n) {
   return order;
 }
 
-uint64_t counter_hash(uint64_t seed, uint64_t stream, uint64_t index) {
+uint64_t counter_key(uint64_t seed, uint64_t stream) {
   uint64_t x = seed ^ (stream * 0xd1342543de82ef95u);
-  x = splitmix(x) ^ index;
   return splitmix(x);
+}
+
+uint64_t counter_hash(uint64_t seed, uint64_t stream, uint64_t index) {
+  return finish_counter_hash(counter_key(seed, stream), index);
 }
 
 }  // namespace ew

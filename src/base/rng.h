@@ -30,5 +30,14 @@ class Rng {
 /// One 64-bit hash of (seed, stream, index): the counter-based source for dropout masks, whose
 /// element i must not depend on the order in which threads reach it.
 uint64_t counter_hash(uint64_t seed, uint64_t stream, uint64_t index);
+/// The part of it that is the same for every index: counter_hash(s, t, i) ==
+/// finish_counter_hash(counter_key(s, t), i).
+uint64_t counter_key(uint64_t seed, uint64_t stream);
+inline uint64_t finish_counter_hash(uint64_t key, uint64_t index) {
+  uint64_t z = (key ^ index) + 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
 
 }  // namespace ew

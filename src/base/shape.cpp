@@ -42,6 +42,12 @@ Status check_shape(const Shape& shape) {
   return {};
 }
 
+Status check_open_shape(const Shape& shape) {
+  Shape known = shape;
+  std::replace(known.dims().begin(), known.dims().end(), kUnknown, int64_t{1});
+  return check_shape(known);
+}
+
 Result<Shape> broadcast(const Shape& a, const Shape& b) {
   const int rank = std::max(a.rank(), b.rank());
   std::vector<int64_t> dims(static_cast<size_t>(rank));

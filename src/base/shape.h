@@ -49,6 +49,8 @@ inline constexpr int64_t kMaxElements = (int64_t{1} << 31) - 1;
 /// Checks a shape of untrusted origin: rank <= 8, dims >= 0, product <= kMaxElements.
 /// Error kResourceLimit otherwise.
 Status check_shape(const Shape& shape);
+/// The same for a shape that may have kUnknown dimensions; they count as 1.
+Status check_open_shape(const Shape& shape);
 
 /// NumPy broadcasting of two shapes; unknown dimensions stay unknown unless the other decides.
 /// Error kInvalidArgument if they do not fit.

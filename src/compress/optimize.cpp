@@ -50,7 +50,11 @@ class Guard {
  public:
   Guard(const Model& model, std::span<const Tensor> calibration, const GuardOptions& options,
         const GuardActions& actions)
-      : original_(model), samples_(calibration), options_(options), actions_(actions) {}
+      : original_(model),
+        samples_(calibration),
+        options_(options),
+        actions_(actions),
+        quantize_(options.quantize) {}
 
   Result<Guarded> run() {
     EW_TRY(report_.validation_before, actions_.validate(original_));
@@ -118,9 +122,9 @@ class Guard {
                             const std::vector<std::string>& float_layers) const {
     CalibrationOptions calibration = options_.calibration;
     calibration.rule = rule;
-    EW_TRY(const ir::Graph g, inference_graph(from.model));
+    EW_TRY(const ir::Graph g, quantizable_graph(from.model));
     EW_TRY(const Ranges ranges, calibrate(g, samples_, calibration));
-    QuantizeOptions quantize_options = options_.quantize;
+    QuantizeOptions quantize_options = quantize_;
     quantize_options.keep_float.insert(quantize_options.keep_float.end(), float_layers.begin(),
                                        float_layers.end());
     Candidate out{{}, -1, from.sparsity, float_layers};
@@ -152,10 +156,18 @@ class Guard {
     return has_last ? relax(last) : Status{};
   }
 
-  // int8 fails at every sparsity: other ranges, then sensitive layers in float.
+  // int8 fails at every sparsity: exact weight scales, other ranges, then sensitive layers in
+  // float.
   Status relax(Candidate& real) {
+    quantize_.scale_bits = 24;
+    EW_TRY(Candidate fine, int8_of(real, options_.calibration.rule, {}));
+    EW_TRY(const bool is_fine_good, passes(fine, "int8, unrounded weight scales"));
+    if (is_fine_good) {
+      accept(std::move(fine));
+      return {};
+    }
     RangeRule best_rule = options_.calibration.rule;
-    double best_accuracy = -1;
+    double best_accuracy = fine.accuracy;
     for (const RangeRule rule : {RangeRule::kMinMax, RangeRule::kPercentile, RangeRule::kMse}) {
       if (rule == options_.calibration.rule) continue;
       EW_TRY(Candidate small, int8_of(real, rule, {}));
@@ -187,13 +199,12 @@ class Guard {
   Result<std::vector<std::string>> sensitive_layers(const Candidate& real, RangeRule rule) const {
     CalibrationOptions calibration = options_.calibration;
     calibration.rule = rule;
-    EW_TRY(const ir::Graph g, inference_graph(real.model));
+    EW_TRY(const ir::Graph g, quantizable_graph(real.model));
     EW_TRY(const Ranges ranges, calibrate(g, samples_, calibration));
     std::vector<Tensor> few;
     for (const Tensor& t : samples_) few.push_back(first_rows(t, options_.sensitivity_samples));
-    EW_TRY(
-        const std::vector<Sensitivity> list,
-        layer_sensitivity(real.model, ranges, few, options_.quantize, options_.calibration.pool));
+    EW_TRY(const std::vector<Sensitivity> list,
+           layer_sensitivity(real.model, ranges, few, quantize_, options_.calibration.pool));
     std::vector<std::string> names;
     for (const Sensitivity& s : list) names.push_back(s.layer);
     return names;
@@ -228,6 +239,7 @@ class Guard {
   std::span<const Tensor> samples_;
   const GuardOptions& options_;
   const GuardActions& actions_;
+  QuantizeOptions quantize_;
   GuardReport report_;
   double limit_ = 0;
   Candidate best_;

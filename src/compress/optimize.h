@@ -64,7 +64,8 @@ struct Guarded {
 };
 
 /// Order: prune to the wanted sparsity, fold batch normalisation, quantise. If that loses too much:
-/// lower sparsities down to the minimum; then other calibration rules; then layers in float, the
+/// lower sparsities down to the minimum; then unrounded weight scales and other calibration rules,
+/// which cost only size; then layers in float, the
 /// most sensitive first, doubling their number; a model whose layers are all in float is accepted
 /// only if pruning alone kept its accuracy. `calibration` holds one tensor per input.
 /// Errors: kInvalidArgument for options out of range; those of the actions.

@@ -74,14 +74,10 @@ QuantParams kernel_params(const Graph& g, const Node& node, float input_scale,
   return q;
 }
 
-int8_t quantized(float x, float scale) {
-  return static_cast<int8_t>(std::clamp(std::round(x / scale), -127.F, 127.F));
-}
-
 void snap(std::span<float> w, const QuantParams& q) {
   for (size_t i = 0; i < w.size(); ++i) {
     const float scale = q.scales[i % q.scales.size()];
-    w[i] = static_cast<float>(quantized(w[i], scale)) * scale;
+    w[i] = std::clamp(std::round(w[i] / scale), -127.F, 127.F) * scale;
   }
 }
 
@@ -106,7 +102,7 @@ class RecordMaker {
       EW_TRY(QuantParams q, output_params(node, out, in[0]));
       record_.values[plan.keys[static_cast<size_t>(out)]] = q;
       made[out] = std::move(q);
-      if (has_kernel(node)) add_kernel(plan, node, in[0].scales[0]);
+      if (has_kernel(node)) EW_TRY_VOID(add_kernel(plan, node, in[0].scales[0]));
     }
     return std::move(record_);
   }
@@ -140,10 +136,18 @@ class RecordMaker {
   }
 
   // A kernel that several calls share has one scale: the first call's.
-  void add_kernel(const QuantizePlan& plan, const Node& node, float input_scale) {
+  Status add_kernel(const QuantizePlan& plan, const Node& node, float input_scale) {
     const std::string& key = plan.keys[static_cast<size_t>(node.inputs[1])];
-    if (record_.values.contains(key)) return;
+    if (record_.values.contains(key)) return {};
+    for (size_t k = 1; k < node.inputs.size(); ++k) {
+      const std::span<const float> w = g_.value(node.inputs[k]).data.values<float>();
+      if (!std::all_of(w.begin(), w.end(), [](float x) { return std::isfinite(x); })) {
+        return invalid_data("'", g_.value(node.inputs[k]).name,
+                            "' holds values that are not finite");
+      }
+    }
     record_.values[key] = kernel_params(g_, node, input_scale, options_);
+    return {};
   }
 
   const Graph& g_;
@@ -215,9 +219,14 @@ Result<Graph> inference_graph(const ir::Model& model) {
   return ops::fold_constants(plain);
 }
 
+Result<Graph> quantizable_graph(const ir::Model& model) {
+  EW_TRY(const Graph plain, inference_graph(model));
+  return ops::lower_for_int8(plain);
+}
+
 Result<ir::Model> quantize(const ir::Model& model, const Ranges& ranges,
                            const QuantizeOptions& options) {
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   EW_TRY_VOID(check(g, options));
   return with_record(model, g, plan_for(g, options), ranges, options);
 }
@@ -230,7 +239,7 @@ Result<std::vector<Sensitivity>> layer_sensitivity(const ir::Model& model, const
                                                    std::span<const Tensor> samples,
                                                    const QuantizeOptions& options,
                                                    ThreadPool* pool) {
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   EW_TRY_VOID(check(g, options));
   const QuantizePlan all = plan_for(g, options);
   std::vector<Sensitivity> result;

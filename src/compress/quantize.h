@@ -16,17 +16,23 @@ struct QuantizeOptions {
   ir::Int8Profile profile = ir::Int8Profile::kTflm;
   bool per_channel = true;  ///< weights: one scale per output channel, else one per tensor
   /// Weight scales are rounded up to so many mantissa bits (1 to 24). With few, a weight
-  /// q * scale has a short mantissa and the file's zeros compress; 24 keeps the scale as it is.
-  int scale_bits = 4;
+  /// q * scale has a short mantissa and a real-valued file compresses; 24 keeps scales as they are.
+  /// On the kernels of ResNet-8, 2 bits make the shuffled and deflated file 2.8 times smaller than
+  /// 24 do, for 1.6 dB of 44 dB weight signal-to-noise; 1 bit (powers of two) gains 6 % more for
+  /// another 1.4 dB.
+  int scale_bits = 2;
   /// Layers that stay in float, by name; a model's name covers the layers inside.
   std::vector<std::string> keep_float = {};
 };
 
-/// The model's graph in inference form: what predict() runs, and what calibration looks at.
+/// The model's graph in inference form: what predict() runs without a record.
 Result<ir::Graph> inference_graph(const ir::Model& model);
 
+/// The same, split into operators with an integer form: what calibration looks at.
+Result<ir::Graph> quantizable_graph(const ir::Model& model);
+
 /// The model with weights moved to multiples of their scales and with its QuantizationRecord.
-/// `ranges` are those of inference_graph(model). Layers without an integer form stay in float.
+/// `ranges` are those of quantizable_graph(model). Layers without an integer form stay in float.
 /// Errors: kInvalidArgument for options out of range or a name in keep_float that no layer has.
 Result<ir::Model> quantize(const ir::Model& model, const Ranges& ranges,
                            const QuantizeOptions& options = {});

@@ -39,7 +39,7 @@ Tensor to_int8(const Tensor& real, const Quant& quant) {
   for (size_t i = 0; i < x.size(); ++i) {
     const float q =
         std::round(x[i] / quant->scales[i % n]) + static_cast<float>(quant->zero_points[i % n]);
-    y[i] = static_cast<int8_t>(std::clamp(q, -128.F, 127.F));
+    y[i] = std::isnan(q) ? int8_t{0} : static_cast<int8_t>(std::clamp(q, -128.F, 127.F));
   }
   return out;
 }
@@ -68,6 +68,7 @@ class Quantizer {
       }
     }
     for (const ValueId id : g_.outputs) EW_TRY_VOID(need_float(id));
+    for (const ValueId id : g_.output_masks) EW_TRY_VOID(need_float(id));
     EW_TRY(Graph result, out_.finish());
     ir::remove_dead_nodes(result);
     ir::remove_unused_values(result);
@@ -197,8 +198,10 @@ class Quantizer {
     for (size_t i = 0; i < target.size(); ++i) {
       const double steps = std::round(double{real[i]} / double{shared->scales[i % entries]});
       target[i] =
-          static_cast<int32_t>(std::clamp(steps, double{std::numeric_limits<int32_t>::min()},
-                                          double{std::numeric_limits<int32_t>::max()}));
+          std::isnan(steps)
+              ? 0
+              : static_cast<int32_t>(std::clamp(steps, double{std::numeric_limits<int32_t>::min()},
+                                                double{std::numeric_limits<int32_t>::max()}));
     }
     in.push_back(b().constant(std::move(stored), bias.name));
     return {};
@@ -215,7 +218,7 @@ class Quantizer {
 
 Result<Graph> quantized_graph(const ir::Model& model) {
   if (!model.quantization) return invalid_argument("the model has no quantisation record");
-  EW_TRY(const Graph g, inference_graph(model));
+  EW_TRY(const Graph g, quantizable_graph(model));
   return Quantizer(g, *model.quantization).run();
 }
 

@@ -227,7 +227,7 @@ TEST_CASE("h5_reader: reads every file of the oracle but the two damaged ones") 
     REQUIRE_MESSAGE(tree.ok(), tree.error().message);
     ++count;
   }
-  CHECK(count == 545);
+  CHECK(count > 900);
 }
 
 }  // namespace ew::formats

@@ -86,8 +86,10 @@ Rewritten rewrite_non_finite(std::string_view text) {
 void merge_equal_keys(Config::Map& map) {
   std::vector<size_t> order(map.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return map[a].first < map[b].first; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const int compared = map[a].first.compare(map[b].first);
+    return compared != 0 ? compared < 0 : a < b;
+  });
   std::vector<bool> dropped(map.size(), false);
   bool any = false;
   for (size_t i = 0; i < order.size();) {

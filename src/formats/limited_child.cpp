@@ -16,7 +16,14 @@
 namespace ew::formats {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#define EW_HAS_FEATURE(name) __has_feature(name)
+#else
+#define EW_HAS_FEATURE(name) 0
+#endif
+// GCC defines the macros, clang has the features.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    EW_HAS_FEATURE(address_sanitizer) || EW_HAS_FEATURE(thread_sanitizer)
 constexpr bool kSanitized = true;  // its shadow memory needs terabytes of address space
 #else
 constexpr bool kSanitized = false;

@@ -11,7 +11,7 @@ Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
   Result<SaveReport> report = [&]() -> Result<SaveReport> {
     if (suffix == ".h5" || suffix == ".hdf5") return write_keras_h5(model, path, options);
     if (suffix == ".keras") return write_keras_zip(model, path, options);
-    return unsupported("cannot write '", suffix, "'; known: .h5, .hdf5, .keras");
+    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras");
   }();
   if (!report.ok() && !report.error().message.starts_with(path)) return at(path, report.error());
   return report;

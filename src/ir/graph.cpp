@@ -67,6 +67,9 @@ Result<Graph> specialize(const Graph& graph, std::span<const Shape> input_shapes
     if (!inferred.ok())
       return at(node.origin.empty() ? node.op->name : node.origin, inferred.error());
     for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (Status fits = check_open_shape((*inferred)[i].shape); !fits.ok()) {
+        return at(node.origin.empty() ? node.op->name : node.origin, fits.error());
+      }
       // Quantisation is decided by passes, not by inference.
       (*inferred)[i].quant = out.type(node.outputs[i]).quant;
       if ((*inferred)[i].quant) (*inferred)[i].dtype = out.type(node.outputs[i]).dtype;
@@ -142,6 +145,13 @@ std::vector<ValueId> Builder::add_multi(const OpDef& op, std::vector<ValueId> in
   const std::vector<const TensorType*> types = graph_.input_types(node);
   Result<std::vector<TensorType>> inferred = op.infer(types, node.attrs);
   if (!inferred.ok()) return refuse(inferred.error());
+  for (const TensorType& type : *inferred) {
+    if (Status fits = check_open_shape(type.shape); !fits.ok()) return refuse(fits.error());
+  }
+  if (graph_.nodes.size() >= kMaxNodes) {
+    return refuse(
+        make_error(ErrorCode::kResourceLimit, "the graph has more than ", kMaxNodes, " nodes"));
+  }
   const auto index = static_cast<int>(graph_.nodes.size());
   for (TensorType& type : *inferred) {
     node.outputs.push_back(static_cast<ValueId>(graph_.values.size()));
@@ -152,7 +162,8 @@ std::vector<ValueId> Builder::add_multi(const OpDef& op, std::vector<ValueId> in
 }
 
 const TensorType& Builder::type(ValueId id) const {
-  static const TensorType kNone;
+  // After an error lowering code goes on asking, so every dimension it may name is there.
+  static const TensorType kNone{DType::kF32, Shape(std::vector<int64_t>(8, kUnknown)), nullptr};
   return id == kNoValue ? kNone : graph_.type(id);
 }
 

@@ -88,8 +88,12 @@ Status verify(const Graph& graph, Stage stage);
 std::string to_text(const Graph& graph);
 
 /// The graph with its inputs' shapes replaced and every type inferred anew. Shapes may only fill in
-/// unknown dimensions. Error kInvalidArgument if a shape contradicts the graph's.
+/// unknown dimensions. Errors: kInvalidArgument if a shape contradicts the graph's; kResourceLimit if
+/// a tensor becomes too large.
 Result<Graph> specialize(const Graph& graph, std::span<const Shape> input_shapes);
+
+/// Most nodes of a graph: unrolled layers of hostile files ask for more.
+inline constexpr size_t kMaxNodes = 2'000'000;
 
 /// Appends values and nodes to a graph. The first error sticks: later calls return kNoValue, and
 /// status() reports it, so that lowering code reads as straight lines.
@@ -103,14 +107,15 @@ class Builder {
   /// A float scalar constant of `dtype`.
   ValueId scalar(double value, DType dtype = DType::kF32);
 
-  /// One node with one output. `inputs` may hold kNoValue for absent optional inputs (trailing
-  /// ones may be left out).
+  /// One node with one output; its known sizes pass check_open_shape(). `inputs` may hold kNoValue
+  /// for absent optional inputs (trailing ones may be left out).
   ValueId add(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs = {});
   /// One node with all its outputs.
   std::vector<ValueId> add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs = {});
 
+  /// Valid until the next value is added, unlike shape(), which is a copy.
   const TensorType& type(ValueId id) const;
-  const Shape& shape(ValueId id) const { return type(id).shape; }
+  Shape shape(ValueId id) const { return type(id).shape; }
   Graph& graph() { return graph_; }
 
   /// Written into the `origin` of nodes added from now on.

@@ -25,8 +25,9 @@ MemoryPlan plan_memory(std::span<const BufferLifetime> buffers, int64_t alignmen
 
   std::vector<size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b;
+  });
   std::vector<size_t> placed;  // sorted by offset
   for (const size_t i : order) {
     const int64_t size = align(buffers[i].bytes);

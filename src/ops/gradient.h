@@ -23,8 +23,8 @@ class TrainingScope {
 /// that output). Returns one entry per input, kNoValue where there is none. Shapes are static.
 using GradFn = std::vector<ValueId> (*)(Builder& b, const Node& node, std::span<const ValueId> dy);
 
-/// The node's outputs in training, from its (already rewritten) inputs; more outputs may follow them
-/// (what the gradient needs). An operator without one trains as it infers.
+/// The node's outputs in training, from its (already rewritten) inputs; more outputs may follow
+/// them (what the gradient needs). An operator without one trains as it infers.
 using TrainingFn = std::vector<ValueId> (*)(Builder& b, const Node& node,
                                             std::span<const ValueId> inputs, TrainingScope& scope);
 

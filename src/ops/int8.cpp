@@ -139,7 +139,7 @@ Status check_operands(InputTypes in, int channel_axis) {
   const TensorType* bias = in.size() > 2 ? in[2] : nullptr;
   if (!x.quant) {
     if (w.quant) return invalid_argument("the kernel is quantised, the input is ", x);
-    return {};
+    return expect_same_dtype(in);
   }
   if (!w.quant || w.dtype != DType::kI8 || x.dtype != DType::kI8) {
     return invalid_argument("expected an int8 input and an int8 kernel with quantisation, found ",

@@ -23,7 +23,7 @@ struct Multiplier {
 /// The nearest Multiplier. Factors below 2^-32 become 0; infinite and NaN ones saturate.
 Multiplier quantize_multiplier(double real);
 
-/// round(a * b / 2^31), ties away from zero, saturating (ARM's SQRDMULH).
+/// round(a * b / 2^31), ties upwards, saturating (ARM's SQRDMULH).
 int32_t high_multiply(int32_t a, int32_t b);
 /// round(x / 2^exponent), ties away from zero; exponent in [0, 31].
 int32_t rounding_shift_right(int32_t x, int exponent);

@@ -42,6 +42,15 @@ Status expect_real(const TensorType& type) {
   return invalid_argument("expected a floating-point or quantised int8 tensor, found ", type);
 }
 
+Status expect_same_dtype(InputTypes in) {
+  for (const TensorType* type : in) {
+    if (type != nullptr && type->dtype != in[0]->dtype) {
+      return invalid_argument("inputs have different dtypes: ", in[0]->dtype, " and ", type->dtype);
+    }
+  }
+  return {};
+}
+
 AxisSplit split_at(const Shape& shape, int axis) {
   return {shape.product(0, axis), shape[axis], shape.product(axis + 1, shape.rank())};
 }

@@ -55,6 +55,9 @@ Result<std::vector<TensorType>> infer_same(InputTypes in, const Attrs& attrs);
 Status expect_floating(const TensorType& type);
 /// The same, or quantised int8: for operators that have an integer reference.
 Status expect_real(const TensorType& type);
+/// Error kInvalidArgument unless all inputs that are there have the dtype of the first. References
+/// read them all as that type, so every operator of several numbers checks it.
+Status expect_same_dtype(InputTypes in);
 
 /// A shape seen as [outer, axis, inner] around one axis.
 struct AxisSplit {

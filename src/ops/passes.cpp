@@ -33,34 +33,65 @@ ValueId lower_batch_norm(Builder& b, const Node& node, const std::vector<ValueId
   return b.add(kAdd, {b.add(kMul, {in[0], scale}), shift});
 }
 
+// Keras' ReLU layer as the plain function that it is for its attributes; kNoValue if it is none.
+ValueId plain_relu(Builder& b, const Node& node, ValueId x) {
+  const double max_value = node.attrs.number("alpha");
+  const double slope = node.attrs.number("beta");
+  if (node.attrs.number("gamma") != 0) return kNoValue;
+  if (slope != 0) {
+    return max_value < 0 ? b.add(kLeakyRelu, {x}, {{"alpha", slope}}) : kNoValue;
+  }
+  if (max_value < 0) return b.add(kRelu, {x});
+  if (max_value == 6) return b.add(kRelu6, {x});
+  return b.add(kClip, {x}, {{"alpha", 0.0}, {"beta", max_value}});
+}
+
+// The form of `node` that every later pass and target knows; kNoValue if it is that already.
+ValueId canonical(Builder& b, const Node& node, const std::vector<ValueId>& in) {
+  if (node.op == &kDropout) return in[0];
+  if (node.op == &kBatchNorm) return lower_batch_norm(b, node, in);
+  if (node.op == &kReluGeneral) return plain_relu(b, node, in[0]);
+  return kNoValue;
+}
+
 }  // namespace
 
 Result<Graph> to_inference(const Graph& graph) {
   Rewriter out(graph);
   for (const Node& node : graph.nodes) {
-    if (!node.op->is_training_dependent) {
-      out.copy(node);
-      continue;
-    }
-    const std::vector<ValueId> in = out.inputs(node);
-    ValueId y = kNoValue;
-    if (node.op == &kDropout) {
-      y = in[0];
-    } else if (node.op == &kBatchNorm) {
-      out.b().set_origin(node.origin);
-      y = lower_batch_norm(out.b(), node, in);
-      if (out.b().ok()) out.b().graph().value(y).name = graph.value(node.outputs[0]).name;
-    } else {
+    out.b().set_origin(node.origin);
+    const ValueId y = canonical(out.b(), node, out.inputs(node));
+    if (y != kNoValue) {
+      if (node.op != &kDropout) out.b().graph().value(y).name = graph.value(node.outputs[0]).name;
+      out.map(node.outputs[0], y);
+    } else if (node.op->is_training_dependent) {
+      if (!out.b().ok()) break;
       return unsupported(node.origin, ": ", node.op->name, " has no inference form");
+    } else {
+      out.copy(node);
     }
-    out.map(node.outputs[0], y);
   }
   EW_TRY(Graph result, out.finish());
   result.losses.clear();
-  result.output_masks.clear();
   result.updates.clear();
   ir::remove_dead_nodes(result);
   return result;
+}
+
+Result<Graph> lower_for_int8(const Graph& graph) {
+  Rewriter out(graph);
+  for (const Node& node : graph.nodes) {
+    if (node.op != &kSilu) {
+      out.copy(node);
+      continue;
+    }
+    out.b().set_origin(node.origin);
+    const ValueId x = out.at(node.inputs[0]);
+    const ValueId y = out.b().add(kMul, {x, out.b().add(kSigmoid, {x})});
+    if (out.b().ok()) out.b().graph().value(y).name = graph.value(node.outputs[0]).name;
+    out.map(node.outputs[0], y);
+  }
+  return out.finish();
 }
 
 Result<Graph> fold_constants(const Graph& graph, const FoldOptions& options) {

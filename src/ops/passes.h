@@ -10,9 +10,14 @@
 namespace ew::ops {
 
 /// The stage kCanonical for inference: dropout vanishes, batch_norm becomes a multiplication and an
-/// addition by constants of its moving averages, losses, masks and updates are dropped. Error
-/// kUnsupported for another operator that behaves differently in training.
+/// addition of its moving averages (fold_constants() makes constants of them), Keras' ReLU becomes
+/// relu, relu6, clip or leaky_relu; losses and updates are dropped. Error kUnsupported for another
+/// operator that behaves differently in training.
 Result<ir::Graph> to_inference(const ir::Graph& graph);
+
+/// Splits what has no integer definition into operators that have one, as the TFLite converter
+/// does: silu becomes mul and sigmoid.
+Result<ir::Graph> lower_for_int8(const ir::Graph& graph);
 
 struct FoldOptions {
   /// Take parameters as constants too. Nodes are then folded only where all inputs are; parameters

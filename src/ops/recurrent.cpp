@@ -41,13 +41,7 @@ void add_outer(const double* x, const double* dy, int64_t rows, int64_t width, i
 
 namespace {
 
-enum Input { kX, kKernel, kRecurrent, kBias, kMask, kRecurrentMask, kH0, kC0, kSaved };
-
 const TensorType* type_at(InputTypes in, size_t i) { return i < in.size() ? in[i] : nullptr; }
-
-ConstTensorView view_at(ConstViews in, size_t i) {
-  return i < in.size() ? in[i] : ConstTensorView();
-}
 
 bool fits(const Shape& shape, std::initializer_list<int64_t> expected) {
   if (shape.rank() != static_cast<int>(expected.size())) return false;
@@ -58,12 +52,6 @@ bool fits(const Shape& shape, std::initializer_list<int64_t> expected) {
   }
   return true;
 }
-
-struct Sizes {
-  int64_t batch, steps, features, units;
-};
-
-Sizes sizes_of(const Shape& x, const Shape& recurrent) { return {x[0], x[1], x[2], recurrent[0]}; }
 
 Status check_activation(const std::string& name) {
   if (find_recurrent_activation(name) != nullptr) return {};
@@ -114,51 +102,6 @@ Status check_inputs(InputTypes in, const Attrs& attrs, const RecurrentKind& kind
   return {};
 }
 
-/// The loop that both directions share: which element of x and y belongs to a step.
-struct Loop {
-  Sizes n;
-  bool go_backwards;
-  bool return_sequences;
-  const bool* mask;
-
-  Loop(ConstViews in, const Attrs& attrs)
-      : n(sizes_of(in[kX].shape(), in[kRecurrent].shape())),
-        go_backwards(attrs.flag("go_backwards")),
-        return_sequences(attrs.flag("return_sequences")),
-        mask(view_at(in, kMask) ? in[kMask].as<bool>() : nullptr) {}
-
-  int64_t x_row(int64_t b, int64_t step) const {
-    return b * n.steps + (go_backwards ? n.steps - 1 - step : step);
-  }
-  bool is_masked(int64_t row) const { return mask != nullptr && !mask[row]; }
-};
-
-std::vector<double> initial_states(ConstViews in, const Sizes& n, int64_t b, int64_t count) {
-  std::vector<double> states(static_cast<size_t>(count * n.units), 0.0);
-  for (int64_t s = 0; s < count; ++s) {
-    const ConstTensorView given = view_at(in, kH0 + static_cast<size_t>(s));
-    if (!given) continue;
-    const size_t size = dtype_size(given.dtype());
-    const auto* row =
-        static_cast<const uint8_t*>(given.data) + static_cast<size_t>(b * n.units) * size;
-    convert_elements(given.dtype(), row, DType::kF64, states.data() + s * n.units, n.units);
-  }
-  return states;
-}
-
-void store(const std::vector<double>& from, const TensorView& to) {
-  convert_elements(DType::kF64, from.data(), to.dtype(), to.data, to.size());
-}
-
-std::vector<double> masked_state(const double* h, const std::vector<double>& mask, int64_t b,
-                                 int64_t units) {
-  std::vector<double> hm(h, h + units);
-  for (int64_t u = 0; u < units && !mask.empty(); ++u) {
-    hm[static_cast<size_t>(u)] *= mask[static_cast<size_t>(b * units + u)];
-  }
-  return hm;
-}
-
 }  // namespace
 
 Result<std::vector<TensorType>> infer_recurrent(InputTypes in, const Attrs& attrs,
@@ -180,67 +123,9 @@ Result<std::vector<TensorType>> infer_recurrent(InputTypes in, const Attrs& attr
   return out;
 }
 
-void run_recurrent(ConstViews in, Views out, const Attrs& attrs, const RecurrentKind& kind) {
-  const Loop loop(in, attrs);
-  const Sizes& n = loop.n;
-  const int64_t width = kind.gates * n.units;
-  const int64_t pre_width = kind.saved_per_unit * n.units;
-  const int64_t state_width = kind.states * n.units;
-  const std::unique_ptr<RecurrentCell> cell = kind.make(in, attrs);
-  const std::vector<double> x = to_doubles(in[kX]);
-  const std::vector<double> kernel = to_doubles(in[kKernel]);
-  const std::vector<double> bias = to_doubles(view_at(in, kBias));
-  const std::vector<double> recurrent_mask = to_doubles(view_at(in, kRecurrentMask));
-  const bool zero_output = attrs.flag("zero_output_for_mask");
-
-  std::vector<double> y(static_cast<size_t>(out[0].size()), 0.0);
-  std::vector<std::vector<double>> finals(
-      static_cast<size_t>(kind.states),
-      std::vector<double>(static_cast<size_t>(n.batch * n.units), 0.0));
-  std::vector<double> saved(static_cast<size_t>(n.batch * n.steps * pre_width), 0.0);
-  std::vector<double> trace(static_cast<size_t>(n.batch * n.steps * state_width), 0.0);
-  for (int64_t b = 0; b < n.batch; ++b) {
-    std::vector<double> state = initial_states(in, n, b, kind.states);
-    std::vector<double> next = state;
-    std::vector<double> output(static_cast<size_t>(n.units), 0.0);
-    for (int64_t step = 0; step < n.steps; ++step) {
-      const int64_t row = loop.x_row(b, step);
-      const int64_t done = b * n.steps + step;
-      if (!loop.is_masked(row)) {
-        std::vector<double> xw(static_cast<size_t>(width), 0.0);
-        if (!bias.empty()) std::copy_n(bias.begin(), width, xw.begin());
-        add_product(x.data() + row * n.features, kernel.data(), n.features, width, 0, width,
-                    xw.data());
-        const std::vector<double> hm = masked_state(state.data(), recurrent_mask, b, n.units);
-        cell->step(xw.data(), hm.data(), state.data(), saved.data() + done * pre_width,
-                   next.data());
-        state = next;
-        std::copy_n(state.begin(), n.units, output.begin());
-      } else if (zero_output) {
-        std::fill(output.begin(), output.end(), 0.0);
-      }
-      std::copy(state.begin(), state.end(), trace.begin() + done * state_width);
-      if (loop.return_sequences) {
-        std::copy(output.begin(), output.end(), y.begin() + done * n.units);
-      }
-    }
-    if (!loop.return_sequences) std::copy(output.begin(), output.end(), y.begin() + b * n.units);
-    for (int64_t s = 0; s < kind.states; ++s) {
-      std::copy_n(state.begin() + s * n.units, n.units,
-                  finals[static_cast<size_t>(s)].begin() + b * n.units);
-    }
-  }
-  store(y, out[0]);
-  for (size_t s = 0; s < finals.size(); ++s) store(finals[s], out[s + 1]);
-  if (attrs.flag("save")) {
-    store(saved, out[finals.size() + 1]);
-    store(trace, out[finals.size() + 2]);
-  }
-}
-
 Result<std::vector<TensorType>> infer_recurrent_backward(InputTypes in, const Attrs& attrs,
                                                          const RecurrentKind& kind) {
-  if (in.size() <= kSaved + 1 || in[kSaved] == nullptr || in[kSaved + 1] == nullptr) {
+  if (in.size() <= kStates || in[kSaved] == nullptr || in[kStates] == nullptr) {
     return invalid_argument("expected what the forward operator saved");
   }
   EW_TRY_VOID(check_inputs(in, attrs, kind));
@@ -254,82 +139,6 @@ Result<std::vector<TensorType>> infer_recurrent_backward(InputTypes in, const At
                                  type(bias ? bias->shape : Shape{kind.gates * units})};
   for (int64_t s = 0; s < kind.states; ++s) out.push_back(type({x[0], units}));
   return out;
-}
-
-void run_recurrent_backward(ConstViews in, Views out, const Attrs& attrs,
-                            const RecurrentKind& kind) {
-  const Loop loop(in, attrs);
-  const Sizes& n = loop.n;
-  const int64_t width = kind.gates * n.units;
-  const int64_t pre_width = kind.saved_per_unit * n.units;
-  const int64_t state_width = kind.states * n.units;
-  const std::unique_ptr<RecurrentCell> cell = kind.make(in, attrs);
-  const std::vector<double> x = to_doubles(in[kX]);
-  const std::vector<double> kernel = to_doubles(in[kKernel]);
-  const std::vector<double> recurrent_mask = to_doubles(view_at(in, kRecurrentMask));
-  const std::vector<double> saved = to_doubles(in[kSaved]);
-  const std::vector<double> trace = to_doubles(in[kSaved + 1]);
-  const std::vector<double> dy = to_doubles(view_at(in, kSaved + 2));
-  const bool zero_output = attrs.flag("zero_output_for_mask");
-  std::vector<std::vector<double>> d;
-  for (const TensorView& o : out) d.emplace_back(static_cast<size_t>(o.size()), 0.0);
-  double* d_x = d[0].data();
-  double* d_bias = d[3].data();
-
-  for (int64_t b = 0; b < n.batch; ++b) {
-    const std::vector<double> initial = initial_states(in, n, b, kind.states);
-    std::vector<double> d_state(static_cast<size_t>(state_width), 0.0);
-    for (int64_t s = 0; s < kind.states; ++s) {
-      const std::vector<double> given =
-          to_doubles(view_at(in, kSaved + 3 + static_cast<size_t>(s)));
-      if (!given.empty())
-        std::copy_n(given.begin() + b * n.units, n.units, d_state.begin() + s * n.units);
-    }
-    // Gradient of the output that masked steps repeat; it reaches the last step that made one.
-    std::vector<double> d_output(static_cast<size_t>(n.units), 0.0);
-    if (!loop.return_sequences && !dy.empty()) {
-      std::copy_n(dy.begin() + b * n.units, n.units, d_output.begin());
-    }
-    for (int64_t step = n.steps - 1; step >= 0; --step) {
-      const int64_t row = loop.x_row(b, step);
-      const int64_t done = b * n.steps + step;
-      if (loop.return_sequences && !dy.empty()) {
-        for (int64_t u = 0; u < n.units; ++u) {
-          d_output[static_cast<size_t>(u)] += dy[static_cast<size_t>(done * n.units + u)];
-        }
-      }
-      if (loop.is_masked(row)) {
-        if (zero_output) std::fill(d_output.begin(), d_output.end(), 0.0);
-        continue;
-      }
-      for (int64_t u = 0; u < n.units; ++u) {
-        d_state[static_cast<size_t>(u)] += d_output[static_cast<size_t>(u)];
-      }
-      std::fill(d_output.begin(), d_output.end(), 0.0);
-      const double* before = step == 0 ? initial.data() : trace.data() + (done - 1) * state_width;
-      const std::vector<double> hm = masked_state(before, recurrent_mask, b, n.units);
-      std::vector<double> d_xw(static_cast<size_t>(width), 0.0);
-      std::vector<double> d_hm(static_cast<size_t>(n.units), 0.0);
-      std::vector<double> d_before(static_cast<size_t>(state_width), 0.0);
-      cell->step_back(saved.data() + done * pre_width, hm.data(), before,
-                      trace.data() + done * state_width, d_state.data(), d_xw.data(), d_hm.data(),
-                      d_before.data(), d[2].data(), d_bias);
-      for (int64_t k = 0; k < width; ++k) d_bias[k] += d_xw[static_cast<size_t>(k)];
-      add_outer(x.data() + row * n.features, d_xw.data(), n.features, width, 0, width, d[1].data());
-      add_product_back(d_xw.data(), kernel.data(), n.features, width, 0, width,
-                       d_x + row * n.features);
-      d_hm = masked_state(d_hm.data(), recurrent_mask, b, n.units);
-      for (int64_t u = 0; u < n.units; ++u) {
-        d_before[static_cast<size_t>(u)] += d_hm[static_cast<size_t>(u)];
-      }
-      d_state = d_before;
-    }
-    for (int64_t s = 0; s < kind.states; ++s) {
-      std::copy_n(d_state.begin() + s * n.units, n.units,
-                  d[4 + static_cast<size_t>(s)].begin() + b * n.units);
-    }
-  }
-  for (size_t i = 0; i < d.size(); ++i) store(d[i], out[i]);
 }
 
 int64_t recurrent_macs(InputTypes in, std::span<const TensorType>, const Attrs&) {

@@ -31,6 +31,23 @@
 
 namespace ew::ops {
 
+/// Places of the inputs, as above.
+enum RecurrentInput : size_t {
+  kX,
+  kKernel,
+  kRecurrent,
+  kBias,
+  kMask,
+  kRecurrentMask,
+  kH0,
+  kC0,
+  kSaved,
+  kStates,
+  kDy,
+  kDh,
+  kDc
+};
+
 /// f(x) and f'(x), by the name that attrs use: Keras' names, "hard_sigmoid_k2" for Keras 2's.
 struct RecurrentActivation {
   const char* name;

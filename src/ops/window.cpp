@@ -21,6 +21,8 @@ Result<std::vector<int64_t>> per_dim(const Attrs& attrs, const char* name, size_
   return values;
 }
 
+constexpr int64_t kMaxPaddedPool = 4096;
+
 // Everything but the lengths and the padding.
 Result<std::vector<WindowDim>> plain_dims(std::span<const int64_t> kernel, const Attrs& attrs) {
   const size_t rank = kernel.size();
@@ -192,6 +194,12 @@ Result<std::vector<TensorType>> infer_pool(const TensorType& x, const Attrs& att
   }
   EW_TRY(const std::vector<WindowDim> dims,
          window_dims(spatial_of(x.shape), attrs.ints("pool"), attrs));
+  // Padding lets a window be larger than its input, and nothing is stored that would bound it.
+  for (const WindowDim& d : dims) {
+    if (d.kernel > std::max(kMaxPaddedPool, 2 * d.in)) {
+      return invalid_argument("window of ", d.kernel, " over an input of ", d.in);
+    }
+  }
   return one_output(x.dtype, shape_around(x.shape[0], out_lengths(dims), x.shape[-1]));
 }
 

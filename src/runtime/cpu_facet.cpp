@@ -19,6 +19,11 @@ bool is_f32(const KernelContext& c) {
          std::all_of(c.out.begin(), c.out.end(), is_plain);
 }
 
+kernels::Clamp clamp_of(const ir::Node& node) {
+  return {static_cast<float>(node.attrs.number("clamp_min")),
+          static_cast<float>(node.attrs.number("clamp_max"))};
+}
+
 kernels::Window2d window2d(std::span<const ops::WindowDim> dims) {
   kernels::Window2d w;
   const ops::WindowDim& x = dims.back();

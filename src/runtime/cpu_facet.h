@@ -13,6 +13,9 @@ const kernels::KernelTable& cpu();
 /// Whether every input and output that is there is float32 and real-valued.
 bool is_f32(const KernelContext& c);
 
+/// The fused activation of a node that has the clamp attributes (ops/int8.h).
+kernels::Clamp clamp_of(const ir::Node& node);
+
 /// Threads a workspace must serve: kernels split their work into fixed chunks.
 inline constexpr int kMaxThreads = 16;
 

@@ -1,6 +1,9 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
+
+#include "runtime/kernels/cpu.h"
 
 namespace ew::runtime {
 
@@ -156,14 +159,28 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
   return {};
 }
 
+void Executor::run_step(const Step& step) {
+  if (step.kernel) {
+    step.kernel->run(step.in, step.out, workspace_->data(), options_.pool);
+  } else {
+    ir::evaluate(*step.node->op, step.in, step.out, step.node->attrs, graph_.int8_profile);
+  }
+}
+
 void Executor::run(size_t begin, size_t end) {
+  // Gradients that fade out into subnormal numbers would slow the kernels down a hundredfold.
+  const kernels::FlushSubnormals flush;
+  if (!options_.profile) {
+    for (size_t i = begin; i < end; ++i) run_step(steps_[i]);
+    return;
+  }
+  nanoseconds_.resize(steps_.size());
   for (size_t i = begin; i < end; ++i) {
-    const Step& step = steps_[i];
-    if (step.kernel) {
-      step.kernel->run(step.in, step.out, workspace_->data(), options_.pool);
-    } else {
-      ir::evaluate(*step.node->op, step.in, step.out, step.node->attrs, graph_.int8_profile);
-    }
+    const auto start = std::chrono::steady_clock::now();
+    run_step(steps_[i]);
+    nanoseconds_[i] += std::chrono::duration_cast<std::chrono::nanoseconds>(
+                           std::chrono::steady_clock::now() - start)
+                           .count();
   }
 }
 

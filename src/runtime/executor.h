@@ -16,6 +16,7 @@ namespace ew::runtime {
 
 struct ExecutorOptions {
   bool reference_only = false;      ///< run every operator's reference
+  bool profile = false;             ///< keep the time each node takes
   bool constant_parameters = true;  ///< parameters never change, so kernels may pack them
   ThreadPool* pool = nullptr;       ///< null: one thread; must outlive the executor
   /// Values that must keep their contents after the run, besides the graph's outputs.
@@ -48,6 +49,9 @@ class Executor {
   ir::TensorView mutable_view(ir::ValueId value);
   ir::Tensor output(size_t index) const;
 
+  /// With options.profile: nanoseconds spent in each node so far.
+  const std::vector<int64_t>& profile() const { return nanoseconds_; }
+
   const ir::Graph& graph() const { return graph_; }
   const ir::MemoryPlan& memory_plan() const { return plan_; }
 
@@ -60,6 +64,7 @@ class Executor {
   };
 
   Executor() = default;
+  void run_step(const Step& step);
   Status prepare_steps(const ExecutorOptions& options);
   void place_buffers();
   void link_views();
@@ -72,6 +77,7 @@ class Executor {
   std::vector<void*> data_;           // per value
   std::vector<ir::ValueId> storage_;  // per value: the value whose memory it uses (views, in place)
   std::vector<Step> steps_;
+  std::vector<int64_t> nanoseconds_;
 };
 
 /// One call: specialises the graph to the inputs, runs it, returns the outputs.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace ew::train {
@@ -9,8 +10,10 @@ namespace ew::train {
 Confusion::Confusion(Thresholds thresholds, int64_t labels)
     : thresholds_(std::move(thresholds)), labels_(labels), order_(thresholds_.values.size()) {
   std::iota(order_.begin(), order_.end(), size_t{0});
-  std::stable_sort(order_.begin(), order_.end(), [this](size_t a, size_t b) {
-    return thresholds_.values[a] < thresholds_.values[b];
+  std::sort(order_.begin(), order_.end(), [this](size_t a, size_t b) {
+    const float x = thresholds_.values[a];
+    const float y = thresholds_.values[b];
+    return x < y || (x == y && a < b);
   });
   for (const size_t i : order_) sorted_.push_back(thresholds_.values[i]);
   reset();
@@ -106,8 +109,13 @@ void ConfusionMetric::keep_top(float* p, int64_t size) {
   const int64_t k = std::min(selection_.top_k, size);
   ranking_.resize(static_cast<size_t>(size));
   std::iota(ranking_.begin(), ranking_.end(), int64_t{0});
-  std::stable_sort(ranking_.begin(), ranking_.end(),
-                   [p](int64_t a, int64_t b) { return p[a] > p[b]; });
+  // Equal scores rank by their place; NaN ranks last, or the order would not be one.
+  const auto score = [p](int64_t c) {
+    return std::isnan(p[c]) ? -std::numeric_limits<float>::infinity() : p[c];
+  };
+  std::sort(ranking_.begin(), ranking_.end(), [&](int64_t a, int64_t b) {
+    return score(a) > score(b) || (score(a) == score(b) && a < b);
+  });
   for (int64_t i = k; i < size; ++i) {
     p[ranking_[static_cast<size_t>(i)]] = static_cast<float>(kNoThreshold);
   }
@@ -139,7 +147,7 @@ Result<Doubles> read_thresholds(const Config& value, double fallback) {
   const Config::List one{value};
   Doubles out;
   for (const Config& item : value.is_list() ? value.as_list() : one) {
-    if (!item.is_number() || item.as_double() < 0 || item.as_double() > 1) {
+    if (!item.is_number() || !(item.as_double() >= 0 && item.as_double() <= 1)) {
       return invalid_argument("thresholds must be numbers in [0, 1]");
     }
     out.push_back(item.as_double());

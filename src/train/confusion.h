@@ -13,7 +13,7 @@ using Doubles = std::vector<double>;
 
 inline constexpr double kNoThreshold =
     -1e10;  // every prediction is positive, but those top_k left out
-inline constexpr int64_t kMaxThresholds = 1 << 20;
+inline constexpr int64_t kMaxThresholds = 1 << 16;
 
 /// Counts at every threshold, one column per label: index threshold * labels + label.
 struct Counts {

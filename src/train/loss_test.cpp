@@ -305,6 +305,8 @@ TEST_CASE("loss: errors name what is wrong") {
         "sparse_categorical_crossentropy: label 3 (number 1) is not one of 3 classes");
   const ir::Tensor p(DType::kF32, {2, 3});
   CHECK(std::isnan(sparse->evaluate({.prediction = p, .target = labels}, nullptr)));
+  const ir::Tensor empty(DType::kF32, {2, 0});
+  CHECK(std::isnan(sparse->evaluate({.prediction = empty, .target = labels}, nullptr)));
 }
 
 }  // namespace ew::train

@@ -312,7 +312,7 @@ Config iou_defaults() {
 
 template <IouKind kind>
 Result<MetricPtr> make_iou(const Config& arguments, const std::string& dtype) {
-  constexpr int64_t kMaxClasses = 1 << 14;
+  constexpr int64_t kMaxClasses = 1 << 12;
   ArgumentReader in(arguments);
   IntersectionOverUnion::Options o;
   o.has_whole_weights = dtype.rfind("float", 0) != 0;

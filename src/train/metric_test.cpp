@@ -148,6 +148,9 @@ TEST_CASE("metric: ties in top-k share a place; the first of equal scores wins a
   const ir::Tensor last = tensor({0, 0, 1}, {1, 3});
   CHECK(result_of("TopKCategoricalAccuracy(1)", p, last) == Values{1});
   CHECK(result_of("CategoricalAccuracy()", p, last) == Values{0});
+  CHECK(result_of("Recall(top_k=2)", p, last) == Values{0});
+  const ir::Tensor broken = tensor({NAN, 0.5f, NAN}, {1, 3});
+  CHECK(result_of("Precision(top_k=1)", broken, tensor({0, 1, 0}, {1, 3})) == Values{1});
 }
 
 TEST_CASE("metric: a mask and weights leave steps out") {
@@ -188,7 +191,7 @@ TEST_CASE("metric: errors name what is wrong") {
   CHECK(error("acuracy") == "metric: unknown name 'acuracy', did you mean 'accuracy'?");
   CHECK(error("Precision(thresholds=2)") == "Precision: thresholds must be numbers in [0, 1]");
   CHECK(error("AUC(curve='ROK')") == "AUC: curve must be 'ROC', 'PR' or 'PRGAIN', found 'ROK'");
-  CHECK(error("MeanIoU()") == "MeanIoU: num_classes must be in [1, 16384], found 0");
+  CHECK(error("MeanIoU()") == "MeanIoU: num_classes must be in [1, 4096], found 0");
   CHECK(error("SensitivityAtSpecificity()") == "SensitivityAtSpecificity: specificity is missing");
   const auto metric = metric_of("CategoricalAccuracy()");
   const ir::Tensor p(DType::kF32, {2, 3});

@@ -28,8 +28,9 @@ void store_graph_updates(const runtime::Executor& executor, ParameterStore& para
   }
 }
 
-Status Trainer::Program::prepare(ParameterStore& parameters, ThreadPool* pool) {
+Status Trainer::Program::prepare(ParameterStore& parameters, ThreadPool* pool, bool profile) {
   runtime::ExecutorOptions options;
+  options.profile = profile;
   options.constant_parameters = false;
   options.pool = pool;
   options.keep = training.loss_inputs;

@@ -12,7 +12,7 @@ struct Trainer::Program {
   std::unique_ptr<runtime::Executor> executor;
   std::vector<ir::ValueId> parameter_ids;  // k-th parameter of the store
 
-  Status prepare(ParameterStore& parameters, ThreadPool* pool);
+  Status prepare(ParameterStore& parameters, ThreadPool* pool, bool profile);
   void set_step(int64_t step);
   /// Gradients that could not be placed in the store are copied there; absent ones are zero.
   void collect_gradients(ParameterStore& parameters);

@@ -95,6 +95,7 @@ Status RowReader::bind(const ir::ConstTensorView& prediction, const ir::ConstTen
     EW_TRY(const std::vector<bool> in_row, row_axes(function_, shape.rank()));
     EW_TRY(values_shape_, row_values_shape(function_, shape));
     lay_out(shape, in_row);
+    if (size_ == 0) return invalid_argument("predictions of shape ", shape, " have empty rows");
     prediction_shape_ = shape;
     target_shape_ = target.shape();
   }

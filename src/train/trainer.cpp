@@ -53,7 +53,7 @@ Result<Trainer::Program*> Trainer::program(const Split& batch) {
   auto p = std::make_unique<Program>();
   p->batch_size = batch.size();
   EW_TRY(p->training, make_training_graph(graph, heads_.sources(), options_.seed));
-  EW_TRY_VOID(p->prepare(parameters_, pool_.get()));
+  EW_TRY_VOID(p->prepare(parameters_, pool_.get(), options_.profile));
   programs_.push_back(std::move(p));
   return programs_.back().get();
 }
@@ -240,6 +240,17 @@ Result<std::vector<Tensor>> Trainer::predict(std::span<const Tensor> inputs, int
     runtime::append_rows(*program->executor, begin, count, n, outputs);
   }
   return outputs;
+}
+
+std::vector<std::pair<std::string, int64_t>> Trainer::profile() const {
+  std::vector<std::pair<std::string, int64_t>> rows;
+  for (const auto& p : programs_) {
+    const std::vector<ir::Node>& nodes = p->executor->graph().nodes;
+    for (size_t i = 0; i < p->executor->profile().size(); ++i) {
+      rows.emplace_back(str(nodes[i].op->name, "  ", nodes[i].origin), p->executor->profile()[i]);
+    }
+  }
+  return rows;
 }
 
 void Trainer::store(ir::Model& model) const {

@@ -16,9 +16,10 @@ FILTER = ""
 
 
 def case(name, build, inputs, **kw):
-    """A case of this group, with a .keras file unless told otherwise."""
+    """A case of this group; those whose weights lie in sublayers get a .keras file too."""
+    nested = ("cell", "stacked", "bi_", "timedist", "convlstm", "mha_", "gqa", "einsum_dense_0", "op_arithmetic")
     if FILTER in name:
-        layer_case("sequences", name, build, inputs, **{"keras_file": True, **kw})
+        layer_case("sequences", name, build, inputs, keras_file=name.startswith(nested), **kw)
 
 
 def ops_of(K):
@@ -55,7 +56,6 @@ def recurrent():
             f"gru_{a}",
             seq(lambda L: L.GRU(3, activation=a, recurrent_activation="hard_sigmoid")),
             [(2, 4, 2)],
-            keras_file=False,
         )
     case("lstm_dropout", seq(lambda L: L.LSTM(3, dropout=0.2, recurrent_dropout=0.3)), [(2, 4, 2)])
     case("lstm_unroll", seq(lambda L: L.LSTM(3, unroll=True)), [(2, 4, 2)])
@@ -157,9 +157,9 @@ def masks():
         return f
 
     for n in ("Add", "Multiply", "Maximum"):
-        case(f"mask_{n.lower()}", fn(two(lambda L: getattr(L, n)())), [ids, ids], keras_file=False)
-    case("mask_concat", fn(two(lambda L: L.Concatenate())), [ids, ids], keras_file=False)
-    case("mask_concat_time", fn(two(lambda L: L.Concatenate(axis=1))), [ids, ids], keras_file=False)
+        case(f"mask_{n.lower()}", fn(two(lambda L: getattr(L, n)())), [ids, ids])
+    case("mask_concat", fn(two(lambda L: L.Concatenate())), [ids, ids])
+    case("mask_concat_time", fn(two(lambda L: L.Concatenate(axis=1))), [ids, ids])
 
     def half(merge):
         """One masked and one plain input."""
@@ -171,9 +171,9 @@ def masks():
 
         return f
 
-    case("mask_half_add", fn(half(lambda L: L.Add())), [ids, (3, 6, 3)], keras_file=False)
-    case("mask_half_concat", fn(half(lambda L: L.Concatenate())), [ids, (3, 6, 2)], keras_file=False)
-    case("mask_half_time", fn(half(lambda L: L.Concatenate(axis=1))), [ids, (3, 2, 3)], keras_file=False)
+    case("mask_half_add", fn(half(lambda L: L.Add())), [ids, (3, 6, 3)])
+    case("mask_half_concat", fn(half(lambda L: L.Concatenate())), [ids, (3, 6, 2)])
+    case("mask_half_time", fn(half(lambda L: L.Concatenate(axis=1))), [ids, (3, 2, 3)])
 
 
 def attention():
@@ -185,8 +185,8 @@ def attention():
         x = L.Embedding(9, 4, mask_zero=True)(a)
         return L.GRU(2)(L.MultiHeadAttention(2, 3)(x, x, **kw))
 
-    case("mha_masked", fn(masked_mha), [ids], keras_file=False)
-    case("mha_masked_causal", fn(lambda K, L, a: masked_mha(K, L, a, use_causal_mask=True)), [ids], keras_file=False)
+    case("mha_masked", fn(masked_mha), [ids])
+    case("mha_masked_causal", fn(lambda K, L, a: masked_mha(K, L, a, use_causal_mask=True)), [ids])
     case("mha_dropout", fn(lambda K, L, x: L.MultiHeadAttention(2, 3, dropout=0.1)(x, x)), [(2, 4, 5)])
     case(
         "mha_key",
@@ -222,7 +222,7 @@ def attention():
         y = L.Embedding(9, 4, mask_zero=True)(b)
         return L.Attention(**kw)([x, y])
 
-    case("attention_masked", fn(masked_attention), [ids, ids], keras_file=False)
+    case("attention_masked", fn(masked_attention), [ids, ids])
     case(
         "attention_concat",
         fn(lambda K, L, q, v: L.Attention(use_scale=True, score_mode="concat")([q, v])),
@@ -283,7 +283,7 @@ def operations():
         "take": lambda o, x: (o.take if o is not tf else o.gather)(x, [0, 2], axis=1),
     }
     for name, f in both.items():
-        case(f"op_{name}", fn(lambda K, L, x: f(ops_of(K), L.Dense(3)(x))), [x3], keras_file=False)
+        case(f"op_{name}", fn(lambda K, L, x: f(ops_of(K), L.Dense(3)(x))), [x3])
     keras3 = {
         "mean": lambda o, x: o.mean(x, axis=1, keepdims=True),
         "sum": lambda o, x: o.sum(x, axis=[1, 2]),
@@ -302,6 +302,7 @@ def operations():
         "concat": lambda o, x: o.concatenate([x, o.zeros_like(x), o.ones_like(x)], axis=1),
         "unstack": lambda o, x: o.unstack(x, axis=1)[2],
         "mod": lambda o, x: x % 0.7,
+        "pad": lambda o, x: o.pad(x, [[0, 0], [1, 2], [0, 0]], constant_values=0.5),
     }
     for name, f in keras3.items():
         case(f"op_{name}", fn(lambda K, L, x: f(K.ops, L.Dense(3)(x))), [x3], k2=False)
@@ -316,6 +317,7 @@ def operations():
         "einsum": lambda x: tf.matmul(x, x, transpose_b=True),
         "reshape_dynamic": lambda x: tf.reshape(x, (tf.shape(x)[0], 6, 2)) * tf.cast(tf.shape(x)[1], tf.float32),
         "time_major": lambda x: K2.layers.LSTM(2, time_major=True, return_sequences=True)(x),
+        "pad": lambda x: tf.pad(x, [[0, 0], [1, 2], [0, 0]]),
         "add_n": lambda x: tf.add_n([x, x, x]),
         "backend": lambda x: K2.backend.mean(x, axis=1),
     }

@@ -70,7 +70,9 @@ class CheckLayers(unittest.TestCase):
 
     def test_the_command_line_uses_public_headers(self):
         self.assert_allowed("apps/cli/a.cpp", '#include "edgewise/model.h"\n#include "common.h"\n')
-        self.assert_forbidden("apps/cli/a.cpp", '#include "ir/graph.h"\n', "public headers only")
+        for program in ("cli", "python"):
+            self.assert_forbidden(f"apps/{program}/a.cpp", '#include "ir/graph.h"\n',
+                                  "public headers only")
 
     def test_lower_modules_use_no_library(self):
         self.assert_allowed("src/base/a.cpp", "#include <unistd.h>\n#include <sys/stat.h>\n")

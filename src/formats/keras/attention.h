@@ -5,8 +5,8 @@
 
 namespace ew::formats {
 
-/// bool [T, S]: whether query step t may look at step s, which is no later. `query` and `value` have
-/// their steps in dimension 1; sizes may be unknown.
+/// bool [T, S]: whether query step t may look at step s, which is no later. `query` and `value`
+/// have their steps in dimension 1; sizes may be unknown.
 ValueId causal_mask(ir::Builder& b, ValueId query, ValueId value);
 /// bool [T, S]: whether the steps are fewer than `window` apart.
 ValueId window_mask(ir::Builder& b, ValueId query, ValueId value, int64_t window);

@@ -59,7 +59,9 @@ Config canonical_loss(const Config& loss) {
   if (!loss.is_map()) return loss;
   if (!loss["class_name"].is_string()) {  // one per output name
     Config out = Config::map();
-    for (const auto& [key, item] : loss.as_map()) out.set(key, canonical_loss(item));
+    for (const auto& [key, item] : loss.as_map()) {
+      out.mutable_map().emplace_back(key, canonical_loss(item));
+    }
     return out;
   }
   Config out = plain_object(loss);
@@ -95,7 +97,9 @@ Config canonical_metrics(const Config& metrics) {
   if (!metrics.is_map()) return metrics;
   if (!metrics["class_name"].is_string()) {
     Config out = Config::map();
-    for (const auto& [key, item] : metrics.as_map()) out.set(key, canonical_metrics(item));
+    for (const auto& [key, item] : metrics.as_map()) {
+      out.mutable_map().emplace_back(key, canonical_metrics(item));
+    }
     return out;
   }
   Config out = plain_object(metrics);

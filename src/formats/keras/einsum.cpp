@@ -35,7 +35,8 @@ Result<Equation> parse(const std::string& text, const std::vector<int>& ranks) {
     std::string dots;
     if (labels.find("...") != std::string::npos) {
       const int count = ranks[i] - static_cast<int>(labels.size()) + 3;
-      for (int d = std::max(0, std::min(count, 8)); d > 0; --d) dots += static_cast<char>('A' + d - 1);
+      for (int d = std::max(0, std::min(count, 8)); d > 0; --d)
+        dots += static_cast<char>('A' + d - 1);
       if (dots.size() > widest.size()) widest = dots;
     }
     expand(labels, dots);
@@ -136,12 +137,16 @@ ValueId product(Builder& b, ValueId x, ValueId y, const std::string& lx, const s
   ValueId left = join_last(b, permute(b, x, lx, l.free_x + l.contracted), l.contracted.size());
   ValueId right = permute(b, y, ly, l.contracted + l.free_y);
   right = join_last(b, right, l.free_y.size());
-  if (l.contracted.size() != 1) {
+  if (l.contracted.empty()) {
+    right = expand_dims(b, right, 0);
+  } else if (l.contracted.size() > 1 && b.ok()) {
     const int64_t width = b.shape(right)[-1];
     right = b.add(ops::kReshape, {right}, {{"shape", std::vector<int64_t>{-1, width}}});
   }
   if (l.free_x.empty()) left = expand_dims(b, left, 0);
-  ValueId out = split_last(b, b.add(ops::kDense, {left, right}), columns);
+  if (!b.ok()) return kNoValue;
+  const ir::OpDef& op = b.shape(right).is_static() ? ops::kDense : ops::kMatmul;
+  ValueId out = split_last(b, b.add(op, {left, right}), columns);
   return l.free_x.empty() ? squeeze(b, out, 0) : out;
 }
 
@@ -155,10 +160,10 @@ ValueId batched_product(Builder& b, ValueId x, ValueId y, const std::string& lx,
     }
   }
   // [batch..., contracted, free], so that joining concerns the last dimensions only.
-  ValueId left = join_last(b, permute(b, x, lx, l.batch + l.contracted + l.free_x),
-                           l.free_x.size());
-  ValueId right = join_last(b, permute(b, y, ly, l.batch + l.contracted + l.free_y),
-                            l.free_y.size());
+  ValueId left =
+      join_last(b, permute(b, x, lx, l.batch + l.contracted + l.free_x), l.free_x.size());
+  ValueId right =
+      join_last(b, permute(b, y, ly, l.batch + l.contracted + l.free_y), l.free_y.size());
   const auto join_contracted = [&](ValueId v) {
     if (l.contracted.size() == 1) return v;
     std::vector<int64_t> to(l.batch.size(), 0);

@@ -1,6 +1,7 @@
 // Sequential and functional models: which layer is called on what, in which order.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "formats/keras/importer.h"
 
@@ -54,6 +55,7 @@ std::vector<const char*> positional_names(const std::string& class_name) {
 Result<Tensors> Importer::sequential(const Config& config, LayerNode& node,
                                      const CallArguments* given) {
   EW_TRY(const Config::List* layers, layers_of(config, node));
+  EW_TRY_VOID(count_steps(static_cast<int64_t>(layers->size())));
   const bool is_first_call = node.children.empty();
   if (is_first_call) {
     for (const Config& layer : *layers) {
@@ -113,13 +115,17 @@ class FunctionalWalk {
     std::vector<LayerCall> calls;
     std::vector<Tensors> outputs;  // of the calls done
     int64_t first_call = 0;        // what references call the first call
+    size_t ready_refs = 0;         // of the next call, found so far
+    // Layers whose next call waits for an output of this one, by the number of the call.
+    std::map<int64_t, std::vector<size_t>> waiting = {};
   };
 
   Status read_layers();
   void find_first_calls(const std::vector<TensorRef>& ends);
   Status bind_inputs(const CallArguments* given);
   Status run_calls();
-  bool is_ready(const LayerCall& call) const;
+  bool is_ready(size_t index);
+  Status run_calls_of(size_t index, std::set<size_t>& now, std::set<size_t>& next);
   Result<CallArguments> arguments_of(const Layer& layer, const LayerCall& call) const;
   const TrackedTensor* find(const TensorRef& ref, bool is_end) const;
   Status known_layer(const TensorRef& ref) const;
@@ -134,6 +140,7 @@ class FunctionalWalk {
 
 Status FunctionalWalk::read_layers() {
   EW_TRY(const Config::List* entries, layers_of(config_, node_));
+  EW_TRY_VOID(importer_.count_steps(static_cast<int64_t>(entries->size())));
   const bool is_first_call = node_.children.empty();
   for (const Config& entry : *entries) {
     // Functional models refer to layers by the entry's own name.
@@ -141,11 +148,12 @@ Status FunctionalWalk::read_layers() {
     if (name.empty()) {
       EW_TRY(name, layer_name(entry));
     }
+    EW_TRY_VOID(check_layer_name(name));
     if (!index_.emplace(name, layers_.size()).second) {
       return invalid_data("model '", node_.name, "': two layers are named '", name, "'");
     }
     if (is_first_call) node_.add_layer(name, entry["class_name"].as_string());
-    layers_.push_back({&entry, node_.children[layers_.size()].get(), {}, {}, 0});
+    layers_.push_back({&entry, node_.children[layers_.size()].get(), {}, {}});
   }
   for (Layer& layer : layers_) {
     Result<std::vector<LayerCall>> calls =
@@ -154,6 +162,7 @@ Status FunctionalWalk::read_layers() {
     if (!calls.ok()) return at(str("layer '", layer.node->name, "'"), calls.error());
     layer.calls = std::move(*calls);
     for (const LayerCall& call : layer.calls) {
+      EW_TRY_VOID(importer_.count_steps(static_cast<int64_t>(call.refs.size()) + 1));
       is_list_dialect_ |= call.is_list_dialect;
       for (const TensorRef& ref : call.refs) EW_TRY_VOID(known_layer(ref));
     }
@@ -219,9 +228,21 @@ const TrackedTensor* FunctionalWalk::find(const TensorRef& ref, bool is_end) con
   return &outputs[static_cast<size_t>(ref.tensor)];
 }
 
-bool FunctionalWalk::is_ready(const LayerCall& call) const {
-  return std::all_of(call.refs.begin(), call.refs.end(),
-                     [&](const TensorRef& ref) { return find(ref, false) != nullptr; });
+// Whether the layer's next call has all its tensors; if not, the layer waits for the first that is
+// missing.
+bool FunctionalWalk::is_ready(size_t index) {
+  Layer& layer = layers_[index];
+  if (layer.outputs.size() >= layer.calls.size()) return false;
+  const std::vector<TensorRef>& refs = layer.calls[layer.outputs.size()].refs;
+  for (; layer.ready_refs < refs.size(); ++layer.ready_refs) {
+    const TensorRef& ref = refs[layer.ready_refs];
+    if (find(ref, false) != nullptr) continue;
+    Layer& source = layers_[index_.at(ref.layer)];
+    source.waiting[ref.node - source.first_call].push_back(index);
+    return false;
+  }
+  layer.ready_refs = 0;
+  return true;
 }
 
 Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
@@ -245,7 +266,9 @@ Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
     Config::Map sorted = value.as_map();
     std::sort(sorted.begin(), sorted.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [key, item] : sorted) map.set(key, self(self, item));
+    for (const auto& [key, item] : sorted) {
+      map.mutable_map().emplace_back(key, self(self, item));
+    }
     return map;
   };
   const auto to_keywords = [&](auto& self, const std::string& name, const Config& value) -> bool {
@@ -289,19 +312,30 @@ Result<CallArguments> FunctionalWalk::arguments_of(const Layer& layer,
   return out;
 }
 
+Status FunctionalWalk::run_calls_of(size_t index, std::set<size_t>& now, std::set<size_t>& next) {
+  Layer& layer = layers_[index];
+  while (is_ready(index)) {
+    EW_TRY(CallArguments arguments, arguments_of(layer, layer.calls[layer.outputs.size()]));
+    EW_TRY(Tensors outputs, importer_.call(*layer.config, *layer.node, std::move(arguments)));
+    const auto waiting = layer.waiting.extract(static_cast<int64_t>(layer.outputs.size()));
+    layer.outputs.push_back(std::move(outputs));
+    if (waiting.empty()) continue;
+    for (const size_t user : waiting.mapped()) (user > index ? now : next).insert(user);
+  }
+  return {};
+}
+
 Status FunctionalWalk::run_calls() {
-  // Layers are listed by depth, so one pass does nearly all; shared layers need more.
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (Layer& layer : layers_) {
-      while (layer.outputs.size() < layer.calls.size() &&
-             is_ready(layer.calls[layer.outputs.size()])) {
-        EW_TRY(CallArguments arguments, arguments_of(layer, layer.calls[layer.outputs.size()]));
-        EW_TRY(Tensors outputs, importer_.call(*layer.config, *layer.node, std::move(arguments)));
-        layer.outputs.push_back(std::move(outputs));
-        progress = true;
-      }
-    }
+  // Layers are listed by depth, so one pass in their order does nearly all; shared layers need
+  // more, which look only at layers whose tensors have come up since.
+  std::set<size_t> now;
+  std::set<size_t> next;
+  for (size_t i = 0; i < layers_.size(); ++i) now.insert(now.end(), i);
+  while (!now.empty()) {
+    const size_t index = *now.begin();
+    now.erase(now.begin());
+    EW_TRY_VOID(run_calls_of(index, now, next));
+    if (now.empty()) now.merge(next);
   }
   for (const Layer& layer : layers_) {
     if (layer.outputs.size() < layer.calls.size()) {

@@ -1,16 +1,20 @@
 #include "formats/keras/import.h"
 
+#include <algorithm>
+
 #include "formats/keras/importer.h"
 
 namespace ew::formats {
 namespace {
 
-// Parameters get the positions that follow from the layers' order, which is the order of Keras'
-// model.weights, whatever the order of the first calls was.
-void order_parameters(ir::Graph& graph, const LayerNode& tree) {
+// Weights get the positions that follow from the layers' order, which is the order of Keras'
+// model.weights, whatever the order of the first calls was. Returns them in that order. Other
+// parameters (recurrent state, which no file holds) stay where they are.
+std::vector<ir::ValueId> order_parameters(ir::Graph& graph, const LayerNode& tree) {
   const std::vector<ir::ValueId> wanted = tree.all_weights();
-  const std::vector<ir::ValueId> places = graph.parameters();
-  if (wanted == places) return;
+  std::vector<ir::ValueId> places = wanted;
+  std::sort(places.begin(), places.end());
+  if (wanted == places) return places;
   std::vector<ir::ValueId> moved(graph.values.size());
   for (size_t i = 0; i < moved.size(); ++i) moved[i] = static_cast<ir::ValueId>(i);
   std::vector<ir::Value> values = graph.values;
@@ -29,6 +33,7 @@ void order_parameters(ir::Graph& graph, const LayerNode& tree) {
     update.value = moved[static_cast<size_t>(update.value)];
   }
   move_all(graph.outputs);
+  return places;
 }
 
 void renumber(LayerNode& node, const std::vector<ir::ValueId>& ordered, size_t& next) {
@@ -62,9 +67,9 @@ Result<ImportedModel> import_with(const Config& model, ir::KerasGeneration gener
   Importer importer(out.graph, generation, limits);
   importer.recording = recording;
   EW_TRY_VOID(importer.import_model(model, *out.tree));
-  order_parameters(out.graph, *out.tree);
+  const std::vector<ir::ValueId> ordered = order_parameters(out.graph, *out.tree);
   size_t next = 0;
-  renumber(*out.tree, out.graph.parameters(), next);
+  renumber(*out.tree, ordered, next);
   set_store_paths(out.graph, *out.tree);
   EW_TRY_VOID(ir::verify(out.graph, ir::Stage::kImported));
   return out;

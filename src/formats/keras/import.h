@@ -16,6 +16,9 @@ struct ImportLimits {
   int64_t max_elements = int64_t{1} << 31;
   int max_depth = 32;           ///< models inside models
   int64_t max_calls = 200'000;  ///< of layers, after unfolding shared models
+  /// Layers and references met while unfolding, called or not.
+  int64_t max_steps = 2'000'000;
+  int64_t max_constants = int64_t{1} << 26;  ///< elements of constants together
 };
 
 struct ImportedModel {

@@ -25,6 +25,12 @@ ValueId autocast(ir::Builder& b, ValueId value, DType to) {
   return b.add(ops::kCast, {value}, {{"to", std::string(dtype_name(to))}});
 }
 
+// Lowering code names the layer in most of its errors; shared parts of it do not know the name.
+Error naming(const LayerNode& node, const Error& error) {
+  if (error.message.find(node.name) != std::string::npos) return error;
+  return at(str("layer '", node.name, "'"), error);
+}
+
 // "mask" given by keyword replaces the masks that came along with the tensors.
 void take_masks(CallArguments& arguments) {
   size_t next = 0;
@@ -51,9 +57,38 @@ bool is_functional(const Config& layer) {
 
 Result<std::string> layer_name(const Config& layer) {
   for (const Config* name : {&layer["config"]["name"], &layer["name"]}) {
-    if (name->is_string() && !name->as_string().empty()) return name->as_string();
+    if (!name->is_string() || name->as_string().empty()) continue;
+    EW_TRY_VOID(check_layer_name(name->as_string()));
+    return name->as_string();
   }
   return invalid_data("a layer of class '", layer["class_name"].as_string(), "' has no name");
+}
+
+Status check_layer_name(const std::string& name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; };
+  const auto found = std::find_if(name.begin(), name.end(), is_control);
+  if (found == name.end()) return {};
+  return invalid_data("the name of a layer, '",
+                      name.substr(0, static_cast<size_t>(found - name.begin())),
+                      "...', goes on with the control character ",
+                      static_cast<int>(static_cast<unsigned char>(*found)));
+}
+
+Status Importer::count_steps(int64_t steps) {
+  steps_ += steps;
+  if (steps_ <= limits_.max_steps) return {};
+  return make_error(ErrorCode::kResourceLimit, "shared models unfold into more than ",
+                    limits_.max_steps, " layers and references");
+}
+
+Status Importer::count_constants(size_t first) {
+  const std::vector<ir::Value>& values = builder.graph().values;
+  for (size_t i = first; i < values.size(); ++i) {
+    if (values[i].kind == ir::ValueKind::kConstant) constant_elements_ += values[i].data.size();
+  }
+  if (constant_elements_ <= limits_.max_constants) return {};
+  return make_error(ErrorCode::kResourceLimit, "constants of more than ", limits_.max_constants,
+                    " elements");
 }
 
 Error Importer::unknown_class(const std::string& class_name, const std::string& name) const {
@@ -88,7 +123,7 @@ Result<Tensors> Importer::call(const Config& layer, LayerNode& node, CallArgumen
   }
   const std::string kind = bare_class(layer);
   if (kind == "InputLayer") return leave(std::move(arguments.inputs));
-  if (generation_ == ir::KerasGeneration::kKeras3 && is_operation(layer)) {
+  if (arguments.call.has("args") && is_operation(layer)) {
     const KerasLayer operation{kind.c_str(), find_operation(kind)};
     return leave(call_known(operation, layer, node, std::move(arguments)));
   }
@@ -130,16 +165,18 @@ Result<Tensors> Importer::call_known(const KerasLayer& row, const Config& layer,
   context.inputs.assign(arguments.inputs.begin(), arguments.inputs.end());
   context.keyword_tensors = std::move(arguments.keyword_tensors);
   context.call = std::move(arguments.call);
+  const size_t first_value = builder.graph().values.size();
   ++inside_layer_;
   const std::vector<KerasTensor> built = row.build(context);
   Tensors outputs(built.begin(), built.end());
   --inside_layer_;
-  if (!builder.ok()) return builder.status().error();
+  if (!builder.ok()) return naming(node, builder.status().error());
   for (const KerasTensor& output : outputs) {
     if (output.value == kNoValue) {
       return make_error(ErrorCode::kInternal, "layer '", node.name, "' gave no output");
     }
   }
+  if (inside_layer_ == 0) EW_TRY_VOID(count_constants(first_value));
   EW_TRY_VOID(add_activity_losses(layer, outputs));
   name_outputs(node, outputs);
   ++node.calls;

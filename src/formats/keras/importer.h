@@ -62,6 +62,10 @@ class Importer {
   Result<TrackedTensor> graph_input(const Config& input_layer, const std::string& name);
   Result<TrackedTensor> implied_input(const Config& sequential, const Config& first_layer);
   Result<TrackedTensor> bind_input(const Config& input_layer, TrackedTensor given);
+  /// Counts layers and references that the walks over shared models meet, again in every call.
+  Status count_steps(int64_t steps);
+  /// Counts the constants among the values from `first` on.
+  Status count_constants(size_t first);
   Status add_activity_losses(const Config& layer, const Tensors& outputs);
   void name_outputs(const LayerNode& node, const Tensors& outputs);
   void record_input(const std::string& name, TrackedTensor& input);
@@ -74,6 +78,8 @@ class Importer {
   std::vector<std::string> output_names_;  // of the top model, "" where its layer's name serves
   int64_t elements_ = 0;
   int64_t calls_ = 0;
+  int64_t steps_ = 0;
+  int64_t constant_elements_ = 0;
   int depth_ = 0;
   int inside_layer_ = 0;  ///< > 0 while a layer calls layers it wraps
   std::vector<RecordedTensor> origins_;
@@ -85,8 +91,11 @@ class Importer {
 /// Whether {"class_name", "config"} is a model of layers.
 bool is_sequential(const Config& layer);
 bool is_functional(const Config& layer);
-/// "name" of the entry or of its config; error kInvalidData if it has none.
+/// "name" of the entry or of its config; error kInvalidData if it has none or a wrong one.
 Result<std::string> layer_name(const Config& layer);
+/// Error kInvalidData for a name with control characters: HDF5 ends names at NUL, and messages show
+/// names to people.
+Status check_layer_name(const std::string& name);
 /// Names of the call arguments of layers whose tensors after the first have a meaning of their own;
 /// empty for the others.
 std::vector<const char*> positional_names(const std::string& class_name);

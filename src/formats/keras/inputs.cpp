@@ -25,7 +25,9 @@ Result<Shape> parse_batch_shape(const Config& shape) {
 // The shape under any of the keys in use, with a batch put before those that lack it.
 Result<Shape> input_shape(const Config& config) {
   for (const char* key : {"batch_shape", "batch_input_shape"}) {
-    if (config[key].is_list()) return parse_batch_shape(config[key]);
+    if (!config[key].is_list()) continue;
+    if (config[key].as_list().empty()) return invalid_data(key, ": no batch dimension");
+    return parse_batch_shape(config[key]);
   }
   for (const char* key : {"shape", "input_shape"}) {
     if (!config[key].is_list()) continue;

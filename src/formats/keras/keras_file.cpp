@@ -120,27 +120,13 @@ Status read_quantization(const H5Group& root, ir::Model& model) {
   return {};
 }
 
-Result<ir::Model> build_h5(const H5Group& root, const std::string& architecture) {
-  if (root.find_attribute("model_config") != nullptr) {
-    EW_TRY(KerasArchitecture own, architecture_of_h5(root));
-    EW_TRY(const H5Group* weights, root.group("model_weights"));
-    EW_TRY(ir::Model model, build(std::move(own), *weights));
-    EW_TRY_VOID(read_h5_training(root, model));
-    EW_TRY_VOID(read_quantization(root, model));
-    return model;
-  }
-  const H5Group* weights = root.find_group("model_weights");
-  if (weights == nullptr || !has_layer_names(*weights)) weights = &root;
-  if (!has_layer_names(*weights) && !is_store_layout(*weights)) {
-    return invalid_data("no Keras model: neither model_config nor weights of layers");
-  }
-  if (architecture.empty()) {
-    return make_error(ErrorCode::kNotFound,
-                      "holds only weights; name the architecture too (--architecture, a JSON file "
-                      "or another model)");
-  }
-  EW_TRY(KerasArchitecture other, read_architecture(architecture));
-  return build(std::move(other), *weights);
+Status read_progress(const H5Group& root, ir::Model& model) {
+  const std::string text = text_attribute(root, kProgressAttribute);
+  if (text.empty() || !model.compiled) return {};
+  Result<Config> config = parse_json(text);
+  if (!config.ok()) return at(kProgressAttribute, config.error());
+  model.compiled->progress = std::move(*config);
+  return {};
 }
 
 }  // namespace
@@ -164,9 +150,33 @@ Result<KerasArchitecture> read_architecture(const std::string& path) {
   return out;
 }
 
+Result<ir::Model> keras_model_of(const H5Group& root, const std::string& architecture) {
+  if (root.find_attribute("model_config") != nullptr) {
+    EW_TRY(KerasArchitecture own, architecture_of_h5(root));
+    EW_TRY(const H5Group* weights, root.group("model_weights"));
+    EW_TRY(ir::Model model, build(std::move(own), *weights));
+    EW_TRY_VOID(read_h5_training(root, model));
+    EW_TRY_VOID(read_progress(root, model));
+    EW_TRY_VOID(read_quantization(root, model));
+    return model;
+  }
+  const H5Group* weights = root.find_group("model_weights");
+  if (weights == nullptr || !has_layer_names(*weights)) weights = &root;
+  if (!has_layer_names(*weights) && !is_store_layout(*weights)) {
+    return invalid_data("no Keras model: neither model_config nor weights of layers");
+  }
+  if (architecture.empty()) {
+    return make_error(ErrorCode::kNotFound,
+                      "holds only weights; name the architecture too (--architecture, a JSON file "
+                      "or another model)");
+  }
+  EW_TRY(KerasArchitecture other, read_architecture(architecture));
+  return build(std::move(other), *weights);
+}
+
 Result<ir::Model> read_keras_h5(const std::string& path, const std::string& architecture) {
   EW_TRY(const H5Group root, read_h5(path));
-  Result<ir::Model> model = build_h5(root, architecture);
+  Result<ir::Model> model = keras_model_of(root, architecture);
   if (!model.ok()) return at(path, model.error());
   return model;
 }
@@ -184,6 +194,7 @@ Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::stri
     EW_TRY(ir::CompiledState state, read_compiled(training, model.graph.outputs.size()));
     EW_TRY_VOID(read_store_optimizer(weights, model.graph, model.architecture.generation, state));
     model.compiled = std::move(state);
+    EW_TRY_VOID(read_progress(weights, model));
     return model;
   };
   Result<ir::Model> model = read();

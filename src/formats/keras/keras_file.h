@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "formats/h5_tree.h"
 #include "ir/model.h"
 
 namespace ew::formats {
@@ -22,6 +23,9 @@ Result<KerasArchitecture> read_architecture(const std::string& path);
 /// `.h5` and `.weights.h5`. A file that holds only weights needs `architecture`, a path for
 /// read_architecture(); otherwise it is not looked at.
 Result<ir::Model> read_keras_h5(const std::string& path, const std::string& architecture);
+
+/// The same from the content of an `.h5`, as read_h5() gives it; messages begin without a path.
+Result<ir::Model> keras_model_of(const H5Group& root, const std::string& architecture = "");
 
 /// `.keras` (a ZIP), from its bytes; `path` is for messages.
 Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::string& path);

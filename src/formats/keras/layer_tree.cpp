@@ -29,7 +29,9 @@ LayerNode& LayerNode::part(const std::string& attributes) {
 }
 
 LayerNode& LayerNode::add_layer(const std::string& layer_name, const std::string& layer_class) {
-  const std::string stem = to_snake_case(layer_class);
+  // Python's name of the class, which Keras exports as GroupQueryAttention.
+  const bool is_renamed = layer_class == "GroupQueryAttention";
+  const std::string stem = to_snake_case(is_renamed ? "GroupedQueryAttention" : layer_class);
   const int same = container_names[stem]++;
   auto child = std::make_unique<LayerNode>();
   child->name = layer_name;

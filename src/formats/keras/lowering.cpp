@@ -38,7 +38,10 @@ ValueId transpose(Builder& b, ValueId x, const std::vector<int64_t>& perm) {
 }
 
 ValueId slice_axis(Builder& b, ValueId x, int axis, int64_t begin, int64_t end, int64_t stride) {
-  const auto at = static_cast<size_t>(axis < 0 ? axis + b.shape(x).rank() : axis);
+  if (!b.ok()) return kNoValue;
+  const Result<int> checked = normalize_axis(axis, b.shape(x).rank());
+  if (!checked.ok()) return b.fail(checked.error());
+  const auto at = static_cast<size_t>(*checked);
   std::vector<int64_t> begins(at + 1, 0);
   std::vector<int64_t> ends(at + 1, kSliceEnd);
   std::vector<int64_t> strides(at + 1, 1);
@@ -78,8 +81,8 @@ ValueId cast(Builder& b, ValueId x, DType dtype) {
 }
 
 ValueId any(Builder& b, ValueId x, const std::vector<int64_t>& axes, bool keepdims) {
-  const ValueId most = b.add(ops::kReduceMax, {cast(b, x, DType::kF32)},
-                             {{"axes", axes}, {"keepdims", keepdims}});
+  const ValueId most =
+      b.add(ops::kReduceMax, {cast(b, x, DType::kF32)}, {{"axes", axes}, {"keepdims", keepdims}});
   return b.add(ops::kGreater, {most, b.scalar(0)});
 }
 

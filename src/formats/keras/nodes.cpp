@@ -45,7 +45,7 @@ Result<Config> replace_keras_tensors(const Config& value, LayerCall& call) {
   Config out = Config::map();
   for (const auto& [key, item] : value.as_map()) {
     EW_TRY(Config replaced, replace_keras_tensors(item, call));
-    out.set(key, std::move(replaced));
+    out.mutable_map().emplace_back(key, std::move(replaced));
   }
   return out;
 }
@@ -63,7 +63,7 @@ Config replace_lists(const Config& value, LayerCall& call, const IsLayer& is_lay
   if (value.is_map()) {
     Config out = Config::map();
     for (const auto& [key, item] : value.as_map()) {
-      out.set(key, replace_lists(item, call, is_layer));
+      out.mutable_map().emplace_back(key, replace_lists(item, call, is_layer));
     }
     return out;
   }
@@ -109,7 +109,7 @@ Result<LayerCall> parse_list_call(const Config& node, const IsLayer& is_layer) {
     first = Config::map();
     for (const auto& [key, entry] : node.as_map()) {
       EW_TRY(Config argument, add(entry));
-      first.set(key, std::move(argument));
+      first.mutable_map().emplace_back(key, std::move(argument));
     }
   } else {
     return invalid_data("inbound_nodes: expected a list or a map, found a ", node.kind_name());
@@ -119,12 +119,24 @@ Result<LayerCall> parse_list_call(const Config& node, const IsLayer& is_layer) {
   return call;
 }
 
-Result<LayerCall> parse_call(const Config& node, const IsLayer& is_layer) {
+Result<LayerCall> parse_any_call(const Config& node, const IsLayer& is_layer) {
   if (!node.is_map() || !node.has("args")) return parse_list_call(node, is_layer);
   LayerCall call;
   if (!node["args"].is_list()) return invalid_data("inbound_nodes: args is no list");
   EW_TRY(call.args, replace_keras_tensors(node["args"], call));
   EW_TRY(call.kwargs, replace_keras_tensors(node["kwargs"], call));
+  return call;
+}
+
+// Keyword arguments are looked up one by one.
+constexpr size_t kMaxKeywords = 1000;
+
+Result<LayerCall> parse_call(const Config& node, const IsLayer& is_layer) {
+  EW_TRY(LayerCall call, parse_any_call(node, is_layer));
+  if (call.kwargs.as_map().size() > kMaxKeywords) {
+    return make_error(ErrorCode::kResourceLimit, "inbound_nodes: more than ", kMaxKeywords,
+                      " keyword arguments");
+  }
   return call;
 }
 

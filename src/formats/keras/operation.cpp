@@ -212,8 +212,7 @@ std::vector<KerasTensor> build(LayerContext& c, const Operation& operation) {
 template <typename Matches>
 const Operation* find(Matches matches) {
   for (const std::span<const Operation> group :
-       {elementwise_operations(), reduction_operations(), shape_operations(),
-        index_operations()}) {
+       {elementwise_operations(), reduction_operations(), shape_operations(), index_operations()}) {
     for (const Operation& operation : group) {
       if (matches(operation)) return &operation;
     }
@@ -222,8 +221,7 @@ const Operation* find(Matches matches) {
 }
 
 std::vector<KerasTensor> build_operation(LayerContext& c) {
-  const Operation* operation =
-      find([&](const Operation& o) { return c.class_name == o.name; });
+  const Operation* operation = find([&](const Operation& o) { return c.class_name == o.name; });
   if (operation == nullptr) return c.fail(unsupported("unknown operation"));
   return build(c, *operation);
 }
@@ -238,11 +236,10 @@ KerasLayerFn find_operation(std::string_view class_name) {
 std::vector<KerasTensor> build_tf_operation(LayerContext& c) {
   std::string function = c.config["function"].as_string();
   if (function.starts_with("compat.v1.")) function.erase(0, 10);
-  const Operation* operation =
-      find([&](const Operation& o) { return function == o.tf_function; });
+  const Operation* operation = find([&](const Operation& o) { return function == o.tf_function; });
   if (operation == nullptr) {
-    return c.fail(unsupported("TensorFlow's function '", function,
-                              "' is not supported as part of a model"));
+    return c.fail(
+        unsupported("TensorFlow's function '", function, "' is not supported as part of a model"));
   }
   return build(c, *operation);
 }

@@ -7,7 +7,6 @@ namespace {
 using ir::Builder;
 using Values = std::vector<ValueId>;
 
-
 template <const ir::OpDef& op>
 Result<Values> binary(const OperationCall& call) {
   EW_TRY(const auto xy, call.operands(0, {"x", "x1", "a"}, {"y", "x2", "b"}));
@@ -177,8 +176,8 @@ Result<Values> softmax(const OperationCall& call) {
   const std::vector<int64_t> axes = {axis};
   const ValueId most = b.add(ops::kReduceMax, {x}, {{"axes", axes}, {"keepdims", true}});
   const ValueId shifted = b.add(ops::kSub, {x, most});
-  const ValueId sum = b.add(ops::kReduceSum, {b.add(ops::kExp, {shifted})},
-                            {{"axes", axes}, {"keepdims", true}});
+  const ValueId sum =
+      b.add(ops::kReduceSum, {b.add(ops::kExp, {shifted})}, {{"axes", axes}, {"keepdims", true}});
   return Values{b.add(ops::kSub, {shifted, b.add(ops::kLog, {sum})})};
 }
 

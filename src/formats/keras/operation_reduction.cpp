@@ -89,10 +89,10 @@ Result<Values> log_sum_exp(const OperationCall& call) {
   EW_TRY(const Reduction r, read_floating(call));
   Builder& b = call.b();
   const ValueId most = b.add(ops::kReduceMax, {r.x}, r.keeping());
-  const ValueId sum = b.add(ops::kReduceSum, {b.add(ops::kExp, {b.add(ops::kSub, {r.x, most})})},
-                            r.attrs());
-  return Values{b.add(ops::kAdd, {b.add(ops::kLog, {sum}),
-                                  b.add(ops::kReduceMax, {r.x}, r.attrs())})};
+  const ValueId sum =
+      b.add(ops::kReduceSum, {b.add(ops::kExp, {b.add(ops::kSub, {r.x, most})})}, r.attrs());
+  return Values{
+      b.add(ops::kAdd, {b.add(ops::kLog, {sum}), b.add(ops::kReduceMax, {r.x}, r.attrs())})};
 }
 
 template <bool is_any>

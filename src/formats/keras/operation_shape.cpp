@@ -165,6 +165,26 @@ Result<Values> broadcast_to(const OperationCall& call) {
   return Values{call.b().add(ops::kBroadcastTo, {x}, {{"shape", shape}})};
 }
 
+Result<Values> pad(const OperationCall& call) {
+  EW_TRY(const ValueId x, call.tensor(0, {"x", "tensor"}));
+  const Config& widths = call.argument(1, {"pad_width", "paddings"});
+  const Config& mode = call.argument(2, {"mode"});
+  if (!mode.is_null() && mode.as_string() != "constant" && mode.as_string() != "CONSTANT") {
+    return unsupported("padding in mode '", mode.as_string(), "'");
+  }
+  EW_TRY(const double value, call.number(3, {"constant_values"}, 0));
+  std::vector<int64_t> begins;
+  std::vector<int64_t> ends;
+  for (const Config& width : widths.as_list()) {
+    const Config::List& pair = width.as_list();
+    if (pair.size() != 2) return invalid_data("expected two paddings per dimension");
+    begins.push_back(pair[0].as_int(-1));
+    ends.push_back(pair[1].as_int(-1));
+  }
+  begins.insert(begins.end(), ends.begin(), ends.end());
+  return Values{call.b().add(ops::kPad, {x}, {{"pads", begins}, {"value", value}})};
+}
+
 Result<Values> split(const OperationCall& call) {
   EW_TRY(const ValueId x, call.tensor(0, {"x", "value"}));
   const Config& parts = call.argument(1, {"indices_or_sections", "num_or_size_splits"});
@@ -253,6 +273,7 @@ const Operation kOperations[] = {
     {"Repeat", "repeat", repeat},
     {"Flip", "reverse", flip},
     {"BroadcastTo", "broadcast_to", broadcast_to},
+    {"Pad", "pad", pad},
     {"Split", "split", split},
     {"Unstack", "unstack", unstack},
     {"Matmul", "linalg.matmul", matmul},

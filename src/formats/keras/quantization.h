@@ -16,4 +16,7 @@ Config quantization_to_config(const ir::QuantizationRecord& record);
 /// positive).
 Result<ir::QuantizationRecord> quantization_from_config(const Config& config);
 
+/// How far a checkpoint's run has come (ir::CompiledState::progress), as JSON.
+inline constexpr const char* kProgressAttribute = "edgewise_progress";
+
 }  // namespace ew::formats

@@ -65,6 +65,17 @@ Result<ir::Attrs> cell_attrs(const LayerContext& c, const RecurrentCellConfig& c
   return attrs;
 }
 
+// States are in no file, so nothing but this bounds them.
+constexpr int64_t kMaxState = int64_t{1} << 24;
+
+Result<int64_t> units_of(const RecurrentCellConfig& cell) {
+  EW_TRY(const int64_t units, cell.config->get_int("units", 0));
+  if (units < 1 || units > kMaxElements / 8) {
+    return invalid_data("units: expected 1 or more, found ", units);
+  }
+  return units;
+}
+
 /// The initial states of all cells: given ones, those kept from the last batch, or none (zeros).
 Result<std::vector<ValueId>> initial_states(LayerContext& c,
                                             const std::vector<RecurrentCellConfig>& cells,
@@ -72,7 +83,7 @@ Result<std::vector<ValueId>> initial_states(LayerContext& c,
                                             std::vector<ValueId>& kept) {
   std::vector<int64_t> units;
   for (const RecurrentCellConfig& cell : cells) {
-    EW_TRY(const int64_t size, cell.config->get_int("units", 0));
+    EW_TRY(const int64_t size, units_of(cell));
     units.insert(units.end(), static_cast<size_t>(kind_of(*cell.op).states), size);
   }
   std::vector<KerasTensor> given = keyword_tensors(c, "initial_state");
@@ -87,6 +98,10 @@ Result<std::vector<ValueId>> initial_states(LayerContext& c,
     return invalid_data("a stateful layer needs a fixed batch size; the input's is open");
   }
   for (size_t i = 0; i < units.size(); ++i) {
+    if (batch > kMaxState / units[i]) {
+      return make_error(ErrorCode::kResourceLimit, "the state of a batch of ", batch, " has ",
+                        units[i], " elements each, above the limit of ", kMaxState);
+    }
     // Keras does not save states, so they have no place in a file.
     ir::ParameterInfo info{.layer = c.name,
                            .name = units.size() > 1 ? str("state_", i) : std::string("state"),
@@ -121,10 +136,7 @@ Result<Sequence> run_cells(LayerContext& c, const std::vector<RecurrentCellConfi
   Sequence out{x, {}};
   for (size_t i = 0; i < cells.size(); ++i) {
     const RecurrentCellConfig& cell = cells[i];
-    EW_TRY(const int64_t units, cell.config->get_int("units", 0));
-    if (units < 1 || units > kMaxElements / 8) {
-      return invalid_data("units: expected 1 or more, found ", units);
-    }
+    EW_TRY(const int64_t units, units_of(cell));
     const int64_t features = c.b.shape(out.value)[2];
     EW_TRY(const Weights w, declare_weights(c, cell, features, units));
     EW_TRY(ir::Attrs attrs, cell_attrs(c, cell));
@@ -135,8 +147,8 @@ Result<Sequence> run_cells(LayerContext& c, const std::vector<RecurrentCellConfi
     attrs.set("zero_output_for_mask", flags.zero_output && is_last);
     if (i == 1 && flags.go_backwards && mask != kNoValue) mask = reverse(c.b, mask, 1);
     const RecurrentKind& kind = kind_of(*cell.op);
-    std::vector<ValueId> inputs = {input_dropout(c, out.value, *cell.config), w.kernel,
-                                   w.recurrent, w.bias, mask, kNoValue};
+    std::vector<ValueId> inputs = {
+        input_dropout(c, out.value, *cell.config), w.kernel, w.recurrent, w.bias, mask, kNoValue};
     const size_t first = out.states.size();
     for (size_t s = 0; s < static_cast<size_t>(kind.states); ++s) {
       inputs.push_back(initial[first + s]);

@@ -152,6 +152,9 @@ Result<SaveReport> write_keras_h5(const ir::Model& model, const std::string& pat
     root.set_attribute(kQuantizationAttribute,
                        H5Value::string(to_json(quantization_to_config(record))));
   }
+  if (model.compiled && options.include_optimizer && !model.compiled->progress.is_null()) {
+    root.set_attribute(kProgressAttribute, H5Value::string(to_json(model.compiled->progress)));
+  }
   H5WriteOptions write;
   write.gzip_level = options.compress ? 9 : 0;
   EW_TRY_VOID(write_h5(path, root, write));

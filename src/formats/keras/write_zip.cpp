@@ -83,6 +83,9 @@ Result<SaveReport> write_keras_zip(const ir::Model& model, const std::string& pa
     root.set_attribute(kQuantizationAttribute,
                        H5Value::string(to_json(quantization_to_config(record))));
   }
+  if (model.compiled && options.include_optimizer && !model.compiled->progress.is_null()) {
+    root.set_attribute(kProgressAttribute, H5Value::string(to_json(model.compiled->progress)));
+  }
   Config metadata = Config::map();
   const bool has_version = model.architecture.version.starts_with("3");
   metadata.set("keras_version", has_version ? model.architecture.version : "3.0.0");

@@ -50,6 +50,7 @@ Result<ValueId> thresholded_relu(LayerContext& c) {
 Result<ValueId> prelu(LayerContext& c) {
   EW_TRY(const ValueId x, formats::sole_input(c));
   const Shape input = c.b.shape(x);
+  if (input.rank() < 1) return invalid_data("expected an input with a batch dimension");
   Shape shape(std::vector<int64_t>(input.begin() + 1, input.end()));
   EW_TRY(const std::vector<int64_t> shared, c.config.get_ints("shared_axes", {}));
   for (const int64_t axis : shared) {

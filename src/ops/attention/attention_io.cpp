@@ -51,8 +51,10 @@ std::vector<KerasTensor> attention(LayerContext& c) {
   }
   const Result<double> rate = c.config.get_double("dropout", 0);
   if (!rate.ok()) return c.fail(rate.error());
-  const auto [query, query_mask] = c.inputs[0];
-  const auto [value, value_mask] = c.inputs[1];
+  const ValueId query = c.inputs[0].value;
+  const ValueId query_mask = c.inputs[0].mask;
+  const ValueId value = c.inputs[1].value;
+  const ValueId value_mask = c.inputs[1].mask;
   const ValueId key = c.inputs.back().value;
   ValueId score = scores(c, query, key);
   ValueId mask = value_mask == kNoValue ? kNoValue : formats::expand_dims(b, value_mask, 1);

@@ -6,7 +6,8 @@ namespace {
 
 std::vector<ValueId> grad(Builder& b, const Node& node, std::span<const ValueId> dy) {
   Attrs attrs = node.attrs;
-  const auto lengths = spatial_of(b.shape(node.inputs[0]));
+  const Shape x = b.shape(node.inputs[0]);
+  const auto lengths = spatial_of(x);
   attrs.set("input_lengths", std::vector<int64_t>(lengths.begin(), lengths.end()));
   return {b.add(kAvgPoolGrad, {dy[0]}, attrs)};
 }

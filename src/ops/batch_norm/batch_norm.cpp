@@ -19,6 +19,7 @@ const AttrDef kAttrs[] = {{"axis", int64_t{-1}},
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_same_dtype(in));
   const Shape& x = in[0]->shape;
   EW_TRY(const int axis, normalize_axis(attrs.integer("axis"), x.rank()));
   constexpr const char* kNames[] = {"x", "gamma", "beta", "mean", "variance"};

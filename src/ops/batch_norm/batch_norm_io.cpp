@@ -1,6 +1,4 @@
 // Keras BatchNormalization.
-#include <algorithm>
-
 #include "formats/keras/spatial.h"
 
 namespace ew::ops {
@@ -27,19 +25,18 @@ Result<ValueId> batch_norm(LayerContext& c) {
   EW_TRY(const ValueId input, formats::sole_input(c));
   const Shape shape = c.b.shape(input);
   EW_TRY(const int axis, axis_of(c, shape.rank()));
-  EW_TRY(double epsilon, c.config.get_double("epsilon", 1e-3));
+  EW_TRY(const double epsilon, c.config.get_double("epsilon", 1e-3));
   EW_TRY(const double momentum, c.config.get_double("momentum", 0.99));
   EW_TRY(const bool has_scale, c.config.get_bool("scale", true));
   EW_TRY(const bool has_center, c.config.get_bool("center", true));
   if (c.config["renorm"].as_bool(false)) return unsupported("renorm=True");
   const int64_t size = shape[axis];
   if (size == kUnknown) return invalid_data("axis ", axis, " of the input ", shape, " is unknown");
-  // tf-keras runs these inputs through TensorFlow's fused kernel, which has a least epsilon and
-  // feeds the sample variance to the moving average.
+  // tf-keras runs these inputs through TensorFlow's fused kernel, which feeds the sample variance
+  // to the moving average.
   const bool is_fused = c.generation == KerasGeneration::kKeras2 &&
                         (shape.rank() == 4 || shape.rank() == 5) &&
                         (axis == 1 || axis == shape.rank() - 1);
-  if (is_fused) epsilon = std::max(epsilon, 1.001e-5);
 
   // Half types overflow in the statistics: computed in float32.
   const DType outer = c.b.type(input).dtype;

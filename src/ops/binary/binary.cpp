@@ -4,12 +4,53 @@
 namespace ew::ops {
 namespace math {
 
+// Integers wrap around at the ends of their type, as NumPy's do; data decides what they are.
+template <typename T>
+T add(T x, T y) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint64_t>(x) + static_cast<uint64_t>(y));
+  else
+    return x + y;
+}
+
+template <typename T>
+T subtract(T x, T y) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint64_t>(x) - static_cast<uint64_t>(y));
+  else
+    return x - y;
+}
+
+template <typename T>
+T multiply(T x, T y) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
+  else
+    return x * y;
+}
+
 template <typename T>
 T divide(T x, T y) {
-  if constexpr (std::is_integral_v<T>)
-    return y == 0 ? T(0) : static_cast<T>(x / y);
-  else
+  if constexpr (std::is_integral_v<T>) {
+    if (y == 0) return T(0);
+    // The least integer divided by -1 does not exist and traps.
+    if (std::is_signed_v<T> && y == static_cast<T>(-1)) return subtract(T(0), x);
+    return static_cast<T>(x / y);
+  } else {
     return x / y;
+  }
+}
+
+template <typename T>
+T power(T x, T y) {
+  if constexpr (std::is_integral_v<T>) {
+    const double wide = std::pow(static_cast<double>(x), static_cast<double>(y));
+    T out{};
+    convert_elements(DType::kF64, &wide, kDTypeOf<T>, &out, 1);
+    return out;
+  } else {
+    return static_cast<T>(std::pow(x, y));
+  }
 }
 
 }  // namespace math
@@ -29,8 +70,16 @@ void dispatch_number(DType dtype, F&& f) {
       return f.template operator()<bool>();
     case DType::kI8:
       return f.template operator()<int8_t>();
+    case DType::kI16:
+      return f.template operator()<int16_t>();
     case DType::kU8:
       return f.template operator()<uint8_t>();
+    case DType::kU16:
+      return f.template operator()<uint16_t>();
+    case DType::kU32:
+      return f.template operator()<uint32_t>();
+    case DType::kU64:
+      return f.template operator()<uint64_t>();
     default:
       return f.template operator()<float>();
   }

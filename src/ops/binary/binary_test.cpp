@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "testing/op_check.h"
 
@@ -29,6 +30,30 @@ TEST_CASE("binary: integers divide towards zero, and by zero give zero") {
   const Tensor x = Tensor::from(std::vector<int32_t>{7, -7, 5}, Shape{3});
   const Tensor y = Tensor::from(std::vector<int32_t>{2, 2, 0}, Shape{3});
   CHECK(all_near(run(ops::kDiv, {x, y})[0], {3, -3, 0}));
+}
+
+TEST_CASE("binary: integers wrap around instead of trapping") {
+  constexpr int32_t kLeast = std::numeric_limits<int32_t>::min();
+  const Tensor x = Tensor::from(std::vector<int32_t>{kLeast, kLeast, 6}, Shape{3});
+  const Tensor y = Tensor::from(std::vector<int32_t>{-1, 1, -1}, Shape{3});
+  const auto first = [](const std::vector<Tensor>& out) { return out[0].values<int32_t>(); };
+  CHECK(first(run(ops::kDiv, {x, y}))[0] == kLeast);
+  CHECK(first(run(ops::kDiv, {x, y}))[2] == -6);
+  CHECK(first(run(ops::kAdd, {x, y}))[0] == std::numeric_limits<int32_t>::max());
+  CHECK(first(run(ops::kSub, {x, y}))[1] == std::numeric_limits<int32_t>::max());
+  CHECK(first(run(ops::kMul, {x, y}))[0] == kLeast);
+  CHECK(first(run(ops::kPow, {x, y}))[2] == 0);
+}
+
+TEST_CASE("binary: every integer type is read as what it is") {
+  for (const DType dtype : {DType::kI8, DType::kI16, DType::kI32, DType::kI64, DType::kU8,
+                            DType::kU16, DType::kU32, DType::kU64}) {
+    CAPTURE(dtype_name(dtype));
+    const Tensor x = tensor({3}, {7, 3, 2}).cast(dtype);
+    const Tensor y = tensor({3}, {2, 3, 5}).cast(dtype);
+    CHECK(all_near(run(ops::kAdd, {x, y})[0].cast(DType::kF32), {9, 6, 7}));
+    CHECK(all_near(run(ops::kMaximum, {x, y})[0].cast(DType::kF32), {7, 3, 5}));
+  }
 }
 
 TEST_CASE("binary: rejects shapes and dtypes that differ") {

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "ops/ops.h"
+#include "ops/int8.h"
 
 namespace ew::ops {
 namespace {
@@ -70,12 +70,12 @@ void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
       const AxisSplit part = split_at(x.shape(), axis);
       const int64_t count = part.axis * part.inner;
       const int8_t* source = x.as<int8_t>() + o * count;
-      const ir::QuantParams& from = *x.type->quant;
-      const float ratio = from.scales[0] / to.scales[0];
+      const int32_t zero = int8::zero_of(*x.type);
+      const int8::Multiplier m =
+          int8::quantize_multiplier(double{int8::scale_of(*x.type)} / double{to.scales[0]});
       for (int64_t i = 0; i < count; ++i) {
-        const float q = std::round(static_cast<float>(source[i] - from.zero_points[0]) * ratio) +
-                        static_cast<float>(to.zero_points[0]);
-        *target++ = static_cast<int8_t>(std::clamp(q, -128.F, 127.F));
+        const int64_t scaled = int8::scale_twice_rounded(source[i] - zero, m);
+        *target++ = static_cast<int8_t>(std::clamp<int64_t>(scaled + to.zero_points[0], -128, 127));
       }
     }
   }

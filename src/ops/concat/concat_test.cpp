@@ -29,7 +29,8 @@ TEST_CASE("concat: an unknown size along the axis makes the sum unknown") {
 TEST_CASE("concat: rejects parts that do not fit and says which") {
   const auto y = infer_shapes(ops::kConcat, {{2, 3}, {3, 3}});
   REQUIRE_FALSE(y.ok());
-  CHECK(y.error().message == "concat: cannot concatenate float32(2, 3) and float32(3, 3) along axis 1");
+  CHECK(y.error().message ==
+        "concat: cannot concatenate float32(2, 3) and float32(3, 3) along axis 1");
   CHECK_FALSE(infer_shapes(ops::kConcat, {{2, 3}, {2, 3}}, {{"axis", int64_t{2}}}).ok());
 }
 

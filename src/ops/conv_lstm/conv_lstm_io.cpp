@@ -40,8 +40,8 @@ Result<Layer> read_layer(const LayerContext& c, const Shape& x) {
   l.return_sequences = config["return_sequences"].as_bool();
   l.return_state = config["return_state"].as_bool();
   l.go_backwards = config["go_backwards"].as_bool();
-  if (l.filters < 1 || l.filters > kMaxElements / 8 || l.kernel.size() != rank || l.strides.size() != rank ||
-      l.dilations.size() != rank) {
+  if (l.filters < 1 || l.filters > kMaxElements / 8 || l.kernel.size() != rank ||
+      l.strides.size() != rank || l.dilations.size() != rank) {
     return invalid_data("filters, kernel_size, strides or dilation_rate do not fit ", l.rank,
                         " spatial dimensions");
   }
@@ -123,10 +123,10 @@ class ConvLstm {
     }
     const ValueId kernel = weight("kernel", "kernel", shape[-1]);
     recurrent_ = weight("recurrent_kernel", "recurrent", l_.filters);
-    const ValueId bias = c_.config["use_bias"].as_bool(true)
-                             ? c_.weight("bias", {4 * l_.filters},
-                                         {.sublayer = "cell", .config_prefix = "bias"})
-                             : kNoValue;
+    const ValueId bias =
+        c_.config["use_bias"].as_bool(true)
+            ? c_.weight("bias", {4 * l_.filters}, {.sublayer = "cell", .config_prefix = "bias"})
+            : kNoValue;
     std::vector<int64_t> joined = {-1};
     if (l_.rank == 1) joined.push_back(1);
     joined.insert(joined.end(), shape.begin() + 2, shape.end());

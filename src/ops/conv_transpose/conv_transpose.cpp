@@ -22,6 +22,7 @@ Result<std::vector<WindowDim>> dims_of(const Shape& x, const Shape& w, const Att
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_same_dtype(in));
   const Shape& x = in[0]->shape;
   const Shape& w = in[1]->shape;
   if (x.rank() < 3 || x.rank() != w.rank() || !w.is_static()) {

@@ -13,6 +13,7 @@ std::unique_ptr<runtime::Kernel> dense_cpu(const runtime::KernelContext& c) {
   args.lda = args.k;
   args.ldb = args.n;
   args.ldc = args.n;
+  args.clamp = runtime::clamp_of(c.node);
   const size_t bytes = runtime::cpu().gemm_workspace_bytes(args, runtime::kMaxThreads);
   return runtime::make_kernel(
       [args](ConstViews in, Views out, void* workspace, ThreadPool* pool) {

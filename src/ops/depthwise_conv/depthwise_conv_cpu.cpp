@@ -8,9 +8,10 @@ std::unique_ptr<runtime::Kernel> depthwise_conv_cpu(const runtime::KernelContext
   if (!shape) return nullptr;
   const size_t bytes = runtime::cpu().depthwise_workspace_bytes(*shape, runtime::kMaxThreads);
   return runtime::make_kernel(
-      [s = *shape](ConstViews in, Views out, void* workspace, ThreadPool* pool) {
+      [s = *shape, clamp = runtime::clamp_of(c.node)](ConstViews in, Views out, void* workspace,
+                                                      ThreadPool* pool) {
         const float* bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
-        runtime::cpu().depthwise(s, in[0].as<float>(), in[1].as<float>(), bias, {},
+        runtime::cpu().depthwise(s, in[0].as<float>(), in[1].as<float>(), bias, clamp,
                                  out[0].as<float>(), workspace, pool);
       },
       bytes);

@@ -25,6 +25,8 @@ struct Equation {
 };
 
 Result<Equation> parse(const std::string& text, const Shape& x, const std::vector<int64_t>& out) {
+  constexpr size_t kMaxText = 256;  // labels are looked up one by one
+  if (text.size() > kMaxText) return invalid_data("an equation of ", text.size(), " characters");
   const size_t comma = text.find(',');
   const size_t arrow = text.find("->");
   if (comma == std::string::npos || arrow == std::string::npos || arrow < comma) {

@@ -18,6 +18,7 @@ Shape leading(const Shape& shape) {
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(expect_same_dtype(in));
   const Shape& a = in[0]->shape;
   const Shape& b = in[1]->shape;
   if (a.rank() < 2 || b.rank() < 2) {

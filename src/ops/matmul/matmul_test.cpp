@@ -25,6 +25,27 @@ TEST_CASE("matmul: matches a product done by hand") {
   CHECK(all_near(c[0], {19, 22, 43, 50}));
 }
 
+TEST_CASE("matmul: operators of several numbers reject inputs of different dtypes") {
+  const auto refuses = [](const ir::OpDef& op, std::vector<Shape> shapes, size_t odd) {
+    std::vector<ir::TensorType> types;
+    for (Shape& shape : shapes) types.push_back({DType::kF32, std::move(shape), nullptr});
+    types[odd].dtype = DType::kF64;
+    std::vector<const ir::TensorType*> in;
+    for (const ir::TensorType& type : types) in.push_back(&type);
+    ir::Attrs attrs;
+    for (const ir::AttrDef& def : op.attrs) attrs.set(def.name, def.default_value);
+    const auto inferred = op.infer(in, attrs);
+    REQUIRE_FALSE(inferred.ok());
+    CHECK(inferred.error().message.find("different dtypes") != std::string::npos);
+  };
+  refuses(ops::kMatmul, {{2, 3}, {3, 4}}, 1);
+  refuses(ops::kDense, {{2, 3}, {3, 4}, {4}}, 2);
+  refuses(ops::kConv, {{1, 5, 5, 2}, {3, 3, 2, 4}, {4}}, 1);
+  refuses(ops::kDepthwiseConv, {{1, 5, 5, 2}, {3, 3, 2, 1}, {2}}, 2);
+  refuses(ops::kConvTranspose, {{1, 5, 5, 2}, {3, 3, 4, 2}, {4}}, 1);
+  refuses(ops::kBatchNorm, {{2, 3}, {3}, {3}, {3}, {3}}, 4);
+}
+
 TEST_CASE("matmul: rejects inner dimensions that differ and says which") {
   const auto c = infer_shapes(ops::kMatmul, {{2, 3}, {4, 5}});
   REQUIRE_FALSE(c.ok());

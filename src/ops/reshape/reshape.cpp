@@ -18,6 +18,7 @@ const AttrDef kAttrs[] = {{"shape", std::vector<int64_t>{-1}}};
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   const Shape& from = in[0]->shape;
   Shape to(attrs.ints("shape"));
+  EW_TRY_VOID(check_open_shape(to));
   // Dimensions copied one to one cancel, so an unknown batch does not hide the others.
   int64_t known_from = 1;
   bool is_open = false;

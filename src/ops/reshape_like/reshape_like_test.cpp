@@ -20,7 +20,8 @@ TEST_CASE("reshape_like: open dimensions come from the other tensor") {
 TEST_CASE("reshape_like: rejects a first dimension that is not the product") {
   const auto y = infer_shapes(ops::kReshapeLike, {{7, 4}, {2, 3, 5}});
   REQUIRE_FALSE(y.ok());
-  CHECK(y.error().message == "reshape_like: cannot split the first dimension of (7, 4) into (2, 3)");
+  CHECK(y.error().message ==
+        "reshape_like: cannot split the first dimension of (7, 4) into (2, 3)");
   CHECK_FALSE(infer_shapes(ops::kReshapeLike, {{6}, {6}}).ok());
 }
 

@@ -17,7 +17,8 @@ namespace {
 
 void bilinear(ResizeTaps& taps, float centre, int64_t in) {
   const float floor = std::floor(centre);
-  const auto low = std::max<int64_t>(static_cast<int64_t>(floor), 0);
+  // Above 2^24 pixels a float position may round to beyond the last one.
+  const auto low = std::clamp<int64_t>(static_cast<int64_t>(floor), 0, in - 1);
   const auto high = std::min<int64_t>(static_cast<int64_t>(std::ceil(centre)), in - 1);
   const auto part = static_cast<double>(centre - floor);
   taps.of.push_back({{low, 1 - part}, {high, part}});

@@ -35,6 +35,9 @@ Result<std::vector<RecurrentCellConfig>> find_cells(const Config& cell) {
     cells.push_back({known->op, &cell["config"], "cell"});
     return cells;
   }
+  constexpr size_t kMaxCells = 1000;
+  const size_t count = cell["config"]["cells"].as_list().size();
+  if (count > kMaxCells) return unsupported(count, " stacked cells, at most ", kMaxCells);
   std::map<std::string, int> counts;
   for (const Config& part : cell["config"]["cells"].as_list()) {
     EW_TRY(const Cell* known, find_cell(part));

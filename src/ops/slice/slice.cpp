@@ -37,7 +37,7 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
     const int64_t stride = strides.empty() ? 1 : strides[static_cast<size_t>(d)];
     if (shape[d] != kUnknown)
       shape[d] = slice_range(shape[d], attrs, d).count;
-    else if (stride == 1 && (from == -1 || (from >= 0 && to == from + 1)))
+    else if (stride == 1 && (from == -1 || (from >= 0 && to > 0 && to - 1 == from)))
       shape[d] = 1;  // a single element, which is there or the graph does not fit the input
   }
   return std::vector<TensorType>{{in[0]->dtype, std::move(shape), nullptr}};

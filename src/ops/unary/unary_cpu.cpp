@@ -1,6 +1,9 @@
 // CPU kernels of elementwise operators. Rows without one run their reference.
-#include <array>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 
+#include "ops/int8.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -59,44 +62,62 @@ bool same_shapes(const KernelContext& c) {
   return c.in[0]->shape == c.out[0].shape && c.in[1]->shape == c.out[0].shape;
 }
 
-/// Both inputs of the output's shape, or the second a row that is added to every row of the first.
-std::unique_ptr<Kernel> add(const KernelContext& c) {
-  if (!runtime::is_f32(c)) return nullptr;
-  const int64_t n = c.out[0].shape.num_elements();
-  if (same_shapes(c)) {
-    return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-      runtime::cpu().add(n, in[0].as<float>(), in[1].as<float>(), {}, out[0].as<float>(), pool);
-    });
+/// How the inputs of a binary operator lie over the output.
+enum class Layout { kSame, kScalar, kRow, kOther };
+
+/// `wide` has the output's shape, `other` is broadcast to it.
+Layout layout_of(const Shape& wide, const Shape& other, const Shape& out) {
+  if (wide != out) return Layout::kOther;
+  if (other == out) return Layout::kSame;
+  const int64_t n = other.num_elements();
+  if (n == 1) return Layout::kScalar;
+  // A row: its trailing dimensions are the output's, the leading ones 1.
+  int64_t tail = 1;
+  for (int d = out.rank() - 1; d >= 0 && tail < n; --d) {
+    const int from = d - (out.rank() - other.rank());
+    if (from < 0 || other[from] != out[d]) return Layout::kOther;
+    tail *= out[d];
   }
-  const Shape& row = c.in[1]->shape;
-  if (c.in[0]->shape != c.out[0].shape || row.rank() < 1 || row.num_elements() != row[-1] ||
-      row[-1] != c.out[0].shape[-1] || row[-1] == 0) {
-    return nullptr;
-  }
-  const int64_t width = row[-1];
-  return runtime::make_kernel([n, width](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().add_row(n / width, width, in[0].as<float>(), in[1].as<float>(), {},
-                           out[0].as<float>(), pool);
-  });
+  return tail == n && n > 0 ? Layout::kRow : Layout::kOther;
 }
 
-/// Both inputs of the output's shape, or the second one number.
-std::unique_ptr<Kernel> mul(const KernelContext& c) {
+/// a + b and a * b, where either may be a scalar or a row that is broadcast over the other.
+template <bool is_product>
+std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   if (!runtime::is_f32(c)) return nullptr;
-  const int64_t n = c.out[0].shape.num_elements();
-  if (same_shapes(c)) {
-    return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-      runtime::cpu().mul(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
-    });
+  const Shape& out = c.out[0].shape;
+  const int64_t n = out.num_elements();
+  size_t wide = 0;
+  Layout layout = layout_of(c.in[0]->shape, c.in[1]->shape, out);
+  if (layout == Layout::kOther) {
+    wide = 1;
+    layout = layout_of(c.in[1]->shape, c.in[0]->shape, out);
   }
-  if (c.in[0]->shape != c.out[0].shape || c.in[1]->shape.num_elements() != 1) return nullptr;
-  return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().affine(n, in[0].as<float>(), *in[1].as<float>(), 0, out[0].as<float>(), pool);
+  if (layout == Layout::kOther) return nullptr;
+  const int64_t width = std::max<int64_t>(c.in[1 - wide]->shape.num_elements(), 1);
+  const kernels::Clamp clamp = runtime::clamp_of(c.node);
+  return runtime::make_kernel([=](ConstViews in, Views o, void*, ThreadPool* pool) {
+    const kernels::KernelTable& k = runtime::cpu();
+    const float* a = in[wide].as<float>();
+    const float* b = in[1 - wide].as<float>();
+    float* y = o[0].as<float>();
+    if (!is_product && layout == Layout::kRow) {
+      return k.add_row(n / width, width, a, b, clamp, y, pool);
+    }
+    if (!is_product && layout == Layout::kSame) return k.add(n, a, b, clamp, y, pool);
+    if (layout == Layout::kScalar) {
+      k.affine(n, a, is_product ? *b : 1, is_product ? 0 : *b, y, pool);
+    } else if (layout == Layout::kRow) {
+      k.mul_row(n / width, width, a, b, y, pool);
+    } else {
+      k.mul(n, a, b, y, pool);
+    }
+    if (std::isfinite(clamp.lo) || std::isfinite(clamp.hi)) k.clamp(n, y, clamp, y, pool);
   });
 }
 
 std::unique_ptr<Kernel> sub(const KernelContext& c) {
-  if (!runtime::is_f32(c) || !same_shapes(c)) return nullptr;
+  if (!runtime::is_f32(c) || !same_shapes(c) || int8::has_clamp(c.node.attrs)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
   return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
     runtime::cpu().sub(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
@@ -110,8 +131,8 @@ struct Row {
 
 using Table = kernels::ElementwiseTable;
 const Row kRows[] = {
-    {&kAdd, add},
-    {&kMul, mul},
+    {&kAdd, commutative<false>},
+    {&kMul, commutative<true>},
     {&kSub, sub},
     {&kRelu, relu},
     {&kRelu6, relu6},

@@ -90,7 +90,7 @@ Table tanh(const TensorType& x, const TensorType&, const Attrs&) {
 int16_t saturate16(int32_t x) {
   return static_cast<int16_t>(std::clamp<int32_t>(x, -32768, 32767));
 }
-// round(a * b / 2^15), ties away from zero.
+// round(a * b / 2^15), ties upwards.
 int16_t high_multiply16(int16_t a, int16_t b) {
   if (a == -32768 && b == -32768) return 32767;
   const int32_t product = int32_t{a} * b;

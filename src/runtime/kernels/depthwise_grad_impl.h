@@ -147,15 +147,19 @@ void depthwise_weight_taps(const DepthwiseWeightTile& base, int64_t taps_h, int6
     DepthwiseWeightTile t = base;
     t.x += ky * t.x_tap_row;
     t.dw += ky * t.dw_tap_row;
-    int64_t taps = taps_w;
-    const auto advance = [&](int64_t n) {
-      t.x += n * t.x_tap;
-      t.dw += n * t.dw_tap;
-      taps -= n;
-    };
-    for (; taps >= 5; advance(5)) run_depthwise_weights<1, 5, kVectors, kPartial>(t);
-    for (; taps >= 3; advance(3)) run_depthwise_weights<1, 3, kVectors, kPartial>(t);
-    for (; taps >= 1; advance(1)) run_depthwise_weights<1, 1, kVectors, kPartial>(t);
+    for (int64_t taps = taps_w; taps > 0;) {
+      const int64_t group = taps >= 5 ? 5 : taps >= 3 ? 3 : 1;
+      if (group == 5) {
+        run_depthwise_weights<1, 5, kVectors, kPartial>(t);
+      } else if (group == 3) {
+        run_depthwise_weights<1, 3, kVectors, kPartial>(t);
+      } else {
+        run_depthwise_weights<1, 1, kVectors, kPartial>(t);
+      }
+      t.x += group * t.x_tap;
+      t.dw += group * t.dw_tap;
+      taps -= group;
+    }
   }
 }
 

@@ -20,6 +20,8 @@ const ElementwiseTable kElementwiseTable{
     .tanh = tanh_values,
     .sigmoid_grad = sigmoid_grad,
     .tanh_grad = tanh_grad,
+    .keep_random = keep_random,
+    .mul_row = mul_row,
     .add_row = add_row,
     .softmax = softmax,
     .log_softmax = log_softmax,

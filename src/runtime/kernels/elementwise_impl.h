@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/rng.h"
 #include "runtime/kernels/io.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/math_impl.h"
@@ -91,6 +92,28 @@ EW_INLINE void for_rows(ThreadPool* pool, int64_t rows, int64_t n, const Body& b
   const int64_t block = rows_per_task(n);
   parallel_for(pool, ceil_div(rows, block), [&](int64_t task) {
     for (int64_t r = task * block; r < min_of(rows, (task + 1) * block); ++r) body(r * n);
+  });
+}
+
+inline void keep_random(int64_t n, const float* x, uint64_t key, uint64_t threshold, double scale,
+                        float* y, ThreadPool* pool) {
+  constexpr int64_t kChunk = 16384;
+  parallel_for(pool, ceil_div(n, kChunk), [=](int64_t chunk) {
+    const int64_t end = min_of(n, (chunk + 1) * kChunk);
+    for (int64_t i = chunk * kChunk; i < end; ++i) {
+      const bool keeps = (finish_counter_hash(key, static_cast<uint64_t>(i)) >> 11) >= threshold;
+      const auto scaled = static_cast<float>(static_cast<double>(x[i]) * scale);
+      y[i] = keeps ? scaled : 0.0F;
+    }
+  });
+}
+
+inline void mul_row(int64_t rows, int64_t n, const float* x, const float* row, float* y,
+                    ThreadPool* pool) {
+  parallel_for(pool, rows, [=](int64_t r) {
+    for_vectors(0, n, [&](int64_t i, const auto& io) {
+      io.store(y + r * n + i, io.load(x + r * n + i) * io.load(row + i));
+    });
   });
 }
 

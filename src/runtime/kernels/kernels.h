@@ -99,6 +99,13 @@ struct ElementwiseTable {
   /// dx = dy * y * (1 - y) and dy * (1 - y * y), from the output y.
   void (*sigmoid_grad)(int64_t n, const float* y, const float* dy, float* dx, ThreadPool* pool);
   void (*tanh_grad)(int64_t n, const float* y, const float* dy, float* dx, ThreadPool* pool);
+  /// y[i] = x[i] * scale where finish_counter_hash(key, i) >> 11 (base/rng.h) reaches `threshold`,
+  /// else 0: dropout, with threshold = rate * 2^53.
+  void (*keep_random)(int64_t n, const float* x, uint64_t key, uint64_t threshold, double scale,
+                      float* y, ThreadPool* pool);
+  /// y = x[r,c] * row[c] over x [rows, n].
+  void (*mul_row)(int64_t rows, int64_t n, const float* x, const float* row, float* y,
+                  ThreadPool* pool);
   /// y = x[r,c] + row[c] over x [rows, n], clamped.
   void (*add_row)(int64_t rows, int64_t n, const float* x, const float* row, Clamp clamp, float* y,
                   ThreadPool* pool);

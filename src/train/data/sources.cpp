@@ -53,11 +53,12 @@ void fetch_ahead(const uint8_t* row, size_t bytes) {
 
 }  // namespace
 
-void gather_rows(const Tensor& stored, std::span<const int64_t> rows, Tensor& target, DType dtype) {
+void gather_rows(ir::ConstTensorView stored, std::span<const int64_t> rows, Tensor& target,
+                 DType dtype) {
   const Shape sample = sample_shape(stored.shape());
   const auto count = static_cast<int64_t>(rows.size());
   auto* to = static_cast<uint8_t*>(prepare_tensor(target, dtype, batch_shape(count, sample)));
-  const auto* from = static_cast<const uint8_t*>(stored.data());
+  const auto* from = static_cast<const uint8_t*>(stored.data);
   const int64_t elements = sample.num_elements();
   const size_t from_bytes = static_cast<size_t>(elements) * dtype_size(stored.dtype());
   const size_t to_bytes = static_cast<size_t>(elements) * dtype_size(dtype);
@@ -80,31 +81,31 @@ namespace {
 
 class ArraySource final : public DataSource {
  public:
-  explicit ArraySource(Split tensors) : tensors_(std::move(tensors)) {
-    for (const Tensor& x : tensors_.x) {
-      x_types_.push_back({DType::kF32, sample_shape(x.shape()), nullptr});
-      x_always_finite_ = x_always_finite_ && !is_floating(x.dtype());
+  ArraySource(std::vector<SharedRows> x, std::vector<SharedRows> y, SharedRows weights)
+      : x_(std::move(x)), y_(std::move(y)), weights_(std::move(weights)) {
+    for (const SharedRows& rows : x_) {
+      x_types_.push_back({DType::kF32, sample_shape(rows.type.shape), nullptr});
+      x_always_finite_ = x_always_finite_ && !is_floating(rows.type.dtype);
     }
-    for (const Tensor& y : tensors_.y) {
-      y_types_.push_back({target_dtype(y.dtype()), sample_shape(y.shape()), nullptr});
+    for (const SharedRows& rows : y_) {
+      y_types_.push_back({target_dtype(rows.type.dtype), sample_shape(rows.type.shape), nullptr});
     }
   }
 
-  int64_t size() const override { return tensors_.size(); }
+  int64_t size() const override { return x_[0].type.shape[0]; }
   const std::vector<SampleType>& x_types() const override { return x_types_; }
   const std::vector<SampleType>& y_types() const override { return y_types_; }
-  bool has_weights() const override { return tensors_.weights.data() != nullptr; }
+  bool has_weights() const override { return weights_.data != nullptr; }
   bool x_always_finite() const override { return x_always_finite_; }
 
   Status read(std::span<const int64_t> rows, Split& out, bool targets_only) const override {
     EW_TRY_VOID(check_rows(rows, size()));
-    out.x.resize(targets_only ? 0 : tensors_.x.size());
-    for (size_t i = 0; i < out.x.size(); ++i) {
-      gather_rows(tensors_.x[i], rows, out.x[i], DType::kF32);
-    }
-    read_targets(tensors_.y, rows, out);
+    out.x.resize(targets_only ? 0 : x_.size());
+    for (size_t i = 0; i < out.x.size(); ++i) gather_rows(x_[i], rows, out.x[i], DType::kF32);
+    out.y.resize(y_.size());
+    for (size_t i = 0; i < y_.size(); ++i) gather_rows(y_[i], rows, out.y[i], y_types_[i].dtype);
     if (has_weights()) {
-      gather_rows(tensors_.weights, rows, out.weights, DType::kF32);
+      gather_rows(weights_, rows, out.weights, DType::kF32);
     } else {
       out.weights = Tensor();
     }
@@ -112,11 +113,25 @@ class ArraySource final : public DataSource {
   }
 
  private:
-  Split tensors_;
+  std::vector<SharedRows> x_;
+  std::vector<SharedRows> y_;
+  SharedRows weights_;
   std::vector<SampleType> x_types_;
   std::vector<SampleType> y_types_;
   bool x_always_finite_ = true;
 };
+
+SharedRows rows_of(Tensor tensor) {
+  if (tensor.data() == nullptr) return {};
+  auto owner = std::make_shared<const Tensor>(std::move(tensor));
+  return {owner->type(), {owner, owner->data()}};
+}
+
+std::vector<SharedRows> rows_of(std::vector<Tensor> tensors) {
+  std::vector<SharedRows> rows;
+  for (Tensor& tensor : tensors) rows.push_back(rows_of(std::move(tensor)));
+  return rows;
+}
 
 class SubsetSource final : public DataSource {
  public:
@@ -143,28 +158,33 @@ class SubsetSource final : public DataSource {
 
 }  // namespace
 
-Result<SourcePtr> array_source(Split tensors) {
-  if (tensors.x.empty()) return invalid_argument("a data set needs at least one input array");
-  std::vector<const Tensor*> all;
-  for (const Tensor& x : tensors.x) all.push_back(&x);
-  for (const Tensor& y : tensors.y) all.push_back(&y);
-  if (tensors.weights.data() != nullptr) {
-    if (tensors.weights.shape().rank() != 1) {
-      return invalid_argument("sample weights: expected shape (rows,), found ",
-                              tensors.weights.shape());
+Result<SourcePtr> array_source(std::vector<SharedRows> x, std::vector<SharedRows> y,
+                               SharedRows weights) {
+  if (x.empty()) return invalid_argument("a data set needs at least one input array");
+  std::vector<const Shape*> shapes;
+  for (const SharedRows& rows : x) shapes.push_back(&rows.type.shape);
+  for (const SharedRows& rows : y) shapes.push_back(&rows.type.shape);
+  if (weights.data != nullptr) {
+    if (weights.type.shape.rank() != 1) {
+      return invalid_argument("sample weights: expected shape (rows,), found ", weights.type.shape);
     }
-    all.push_back(&tensors.weights);
+    shapes.push_back(&weights.type.shape);
   }
-  for (const Tensor* tensor : all) {
-    if (tensor->shape().rank() == 0) {
+  for (const Shape* shape : shapes) {
+    if (shape->rank() == 0) {
       return invalid_argument("expected an array with rows, found a single number");
     }
-    if (tensor->shape()[0] != all[0]->shape()[0]) {
-      return invalid_argument("arrays have different numbers of rows: ", all[0]->shape(), " and ",
-                              tensor->shape());
+    if ((*shape)[0] != (*shapes[0])[0]) {
+      return invalid_argument("arrays have different numbers of rows: ", *shapes[0], " and ",
+                              *shape);
     }
   }
-  return SourcePtr(std::make_shared<ArraySource>(std::move(tensors)));
+  return SourcePtr(std::make_shared<ArraySource>(std::move(x), std::move(y), std::move(weights)));
+}
+
+Result<SourcePtr> array_source(Split tensors) {
+  return array_source(rows_of(std::move(tensors.x)), rows_of(std::move(tensors.y)),
+                      rows_of(std::move(tensors.weights)));
 }
 
 SourcePtr subset(SourcePtr source, std::vector<int64_t> rows) {
