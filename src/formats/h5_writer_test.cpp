@@ -133,7 +133,7 @@ TEST_CASE("h5_writer: refuses trees that HDF5 cannot hold and says where") {
 
 TEST_CASE("h5_writer: a folder that is not there is an error with the path, and leaves nothing") {
   const auto status = write_h5("/nonexistent/model.h5", sample());
-  CHECK(status.error().code == ErrorCode::kNotFound);
+  CHECK(status.error().code == ErrorCode::kIo);
   CHECK(status.error().message.starts_with("/nonexistent/model.h5: "));
 }
 
