@@ -88,8 +88,8 @@ Status verify(const Graph& graph, Stage stage);
 std::string to_text(const Graph& graph);
 
 /// The graph with its inputs' shapes replaced and every type inferred anew. Shapes may only fill in
-/// unknown dimensions. Errors: kInvalidArgument if a shape contradicts the graph's; kResourceLimit if
-/// a tensor becomes too large.
+/// unknown dimensions. Errors: kInvalidArgument if a shape contradicts the graph's; kResourceLimit
+/// if a tensor becomes too large.
 Result<Graph> specialize(const Graph& graph, std::span<const Shape> input_shapes);
 
 /// Most nodes of a graph: unrolled layers of hostile files ask for more.
