@@ -93,6 +93,8 @@ Result<ir::Model> fine_tune(const ir::Model& model, const train::Dataset& data,
   const int64_t steps = steps_of(data, fit);
   compress::PruneOptions prune;
   prune.schedule.final_sparsity = sparsity;
+  // One threshold for the whole model: small first layers keep what large dense ones can spare.
+  prune.global_threshold = true;
   prune.schedule.end_step = std::max<int64_t>(1, steps * 2 / 3);
   prune.schedule.frequency = std::max<int64_t>(1, steps / 60);
   compress::Pruner pruner(tuned.graph, prune);
