@@ -20,7 +20,7 @@ mapfile -t all < <(sed -n 's/^EW_FUZZ(\(.*\))$/\1/p' fuzz/targets.def)
 targets=("$@")
 if [[ ${#targets[@]} -eq 0 ]]; then targets=("${all[@]}"); fi
 for target in "${targets[@]}"; do
-  if [[ ! -d fuzz/corpus/$target ]]; then
+  if [[ " ${all[*]} " != *" $target "* ]]; then
     echo "no target '$target'; there are: ${all[*]}" >&2
     exit 2
   fi
@@ -39,9 +39,11 @@ for target in "${targets[@]}"; do
   options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2500 -malloc_limit_mb=1024
            -max_len=65536 -artifact_prefix="$findings/$target-" -print_final_stats=1)
   if [[ -f fuzz/dict/$target.dict ]]; then options+=(-dict="fuzz/dict/$target.dict"); fi
+  corpora=("$scratch/$target")
+  if [[ -d fuzz/corpus/$target ]]; then corpora+=("fuzz/corpus/$target"); fi
   # A child that the target forks may crash; only the parent may not.
-  if TMPDIR=$scratch build/fuzz/bin/fuzz_"$target" "${options[@]}" "$scratch/$target" \
-      "fuzz/corpus/$target" > "$scratch/$target.log" 2>&1; then
+  if TMPDIR=$scratch build/fuzz/bin/fuzz_"$target" "${options[@]}" "${corpora[@]}" \
+      > "$scratch/$target.log" 2>&1; then
     result=ok
   else
     result=FINDING
