@@ -40,7 +40,8 @@ void add_common(CLI::App& app, Common& common, bool reads_model) {
 }
 
 Result<Model> load(const std::string& path, const Common& common) {
-  return load_model(path, {.architecture = common.architecture, .int8_profile = common.int8_profile});
+  return load_model(path,
+                    {.architecture = common.architecture, .int8_profile = common.int8_profile});
 }
 
 int fail(const Error& error) {

@@ -95,7 +95,7 @@ class Model {
 /// layers, by name); kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
-/// Writes by suffix: .h5, .keras. The file appears whole or not at all. Returns notes, for example
+/// Writes by suffix: .h5, .keras, .tflite. The file appears whole or not at all. Returns notes, for example
 /// which generation opens it.
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options = {});

@@ -166,6 +166,11 @@ Result<std::vector<std::string>> save(const Model& model, const std::string& pat
   formats::SaveOptions o;
   o.keras_version = static_cast<formats::KerasVersion>(options.keras_version);
   o.include_optimizer = options.include_optimizer;
+  if (formats::is_deployed_format(path)) {
+    EW_TRY(const ir::Model deployed, api::deployed_model(model.impl().model));
+    EW_TRY(const formats::SaveReport report, formats::save_model(deployed, path, o));
+    return report.notes;
+  }
   EW_TRY(const formats::SaveReport report, formats::save_model(model.impl().model, path, o));
   return report.notes;
 }
