@@ -130,22 +130,33 @@ int8_t Requantizer::operator()(int32_t accumulator, int64_t channel) const {
   return static_cast<int8_t>(std::clamp<int64_t>(stored, range_.min, range_.max));
 }
 
+namespace {
+Status check_kernel_axis(const TensorType& w, int channel_axis) {
+  if (w.quant->axis < 0 || w.quant->scales.size() == 1 || w.quant->axis == channel_axis) return {};
+  return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
+                          w.quant->axis);
+}
+}  // namespace
+
 Status check_operands(InputTypes in, int channel_axis) {
   const TensorType& x = *in[0];
   const TensorType& w = *in[1];
   const TensorType* bias = in.size() > 2 ? in[2] : nullptr;
   if (!x.quant) {
-    if (w.quant) return invalid_argument("the kernel is quantised, the input is ", x);
-    return expect_same_dtype(in);
+    if (w.quant == nullptr) return expect_same_dtype(in);
+    const bool is_hybrid = x.dtype == DType::kF32 && w.dtype == DType::kI8 &&
+                           (bias == nullptr || bias->dtype == DType::kF32);
+    if (!is_hybrid) {
+      return invalid_argument("expected float32 beside an int8 kernel, found ", x,
+                              bias ? str(" and a bias ", *bias) : "");
+    }
+    return check_kernel_axis(w, channel_axis);
   }
   if (!w.quant || w.dtype != DType::kI8 || x.dtype != DType::kI8) {
     return invalid_argument("expected an int8 input and an int8 kernel with quantisation, found ",
                             x, " and ", w);
   }
-  if (w.quant->axis >= 0 && w.quant->scales.size() > 1 && w.quant->axis != channel_axis) {
-    return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
-                            w.quant->axis);
-  }
+  EW_TRY_VOID(check_kernel_axis(w, channel_axis));
   if (bias != nullptr && bias->dtype != DType::kI32) {
     return invalid_argument("expected an int32 bias, found ", *bias);
   }

@@ -145,6 +145,7 @@ Status dense(const EmitContext& c) {
         c.file.add(BuiltinOperator::kFullyConnected, {c.in(0), w, bias}, {y}, kFullyConnected);
     options.scalar(0, static_cast<int8_t>(activation));
     options.flag(2, c.in_type(0).shape.rank() != 2);
+    options.flag(3, c.node.attrs.flag("asymmetric_inputs"));
     return {};
   });
 }

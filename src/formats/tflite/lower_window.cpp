@@ -38,6 +38,23 @@ Result<std::vector<ValueId>> with_bias(const OpContext& c, ValueId x, ValueId w,
   return in;
 }
 
+/// Weights of integer products are symmetric; only one kernel could do otherwise.
+Status expect_symmetric(const OpContext& c, ValueId w) {
+  const ir::TensorType& type = c.type(w);
+  if (!type.quant) return {};
+  for (const int32_t zero : type.quant->zero_points) {
+    if (zero != 0) return unsupported("weights with the zero point ", zero, "; expected 0");
+  }
+  return {};
+}
+
+// Convolutions of real inputs with int8 weights use a zero point where the weights have one scale
+// per channel, and none where they have one altogether.
+void set_hybrid(const OpContext& c, ValueId x, ValueId w, Attrs& attrs) {
+  const auto& quant = c.type(w).quant;
+  attrs.set("asymmetric_inputs", !c.type(x).quant && quant != nullptr && quant->scales.size() > 1);
+}
+
 Result<ValueId> conv_2d(const OpContext& c) {
   EW_TRY(const ValueId x, c.in(0));
   // [O, H, W, I] in the file.
@@ -45,6 +62,8 @@ Result<ValueId> conv_2d(const OpContext& c) {
   EW_TRY(const std::vector<ValueId> in, with_bias(c, x, w, 2));
   EW_TRY(Attrs attrs, window_attrs(c.options, {0, {2, 1}, {5, 4}}));
   EW_TRY_VOID(set_clamp(attrs, c.options.scalar<Activation>(3)));
+  EW_TRY_VOID(expect_symmetric(c, w));
+  set_hybrid(c, x, w, attrs);
   const Shape& shape = c.type(x).shape;
   const Shape& kernel = c.type(w).shape;
   if (shape.rank() == 4 && kernel.rank() == 4 && kernel[2] > 0 && shape[3] != kUnknown) {
@@ -79,6 +98,8 @@ Result<ValueId> depthwise_conv_2d(const OpContext& c) {
   EW_TRY(const std::vector<ValueId> in, with_bias(c, x, w, 2));
   EW_TRY(Attrs attrs, window_attrs(c.options, {0, {2, 1}, {6, 5}}));
   EW_TRY_VOID(set_clamp(attrs, c.options.scalar<Activation>(4)));
+  EW_TRY_VOID(expect_symmetric(c, w));
+  set_hybrid(c, x, w, attrs);
   return c.b.add(ops::kDepthwiseConv, in, attrs);
 }
 
@@ -110,6 +131,10 @@ Result<ValueId> fully_connected(const OpContext& c) {
   EW_TRY(const std::vector<ValueId> in, with_bias(c, x, w, 2));
   Attrs attrs;
   EW_TRY_VOID(set_clamp(attrs, c.options.scalar<Activation>(0)));
+  if (!c.type(x).quant || (c.type(w).quant && c.type(w).quant->scales.size() > 1)) {
+    EW_TRY_VOID(expect_symmetric(c, w));
+  }
+  attrs.set("asymmetric_inputs", c.options.flag(3));
   return c.b.add(ops::kDense, in, attrs);
 }
 
