@@ -26,7 +26,9 @@ bool is_small(const ir::Graph& graph) {
 ir::Tensor input_of(const ir::TensorType& type) {
   ir::Tensor values(DType::kF32, type.shape);
   for (float& x : values.mutable_values<float>()) x = is_floating(type.dtype) ? 0.5f : 3.f;
-  return values.cast(type.dtype);
+  ir::Tensor stored = values.cast(type.dtype);
+  stored.set_quant(type.quant);
+  return stored;
 }
 
 // Runs every node by its reference.
@@ -41,7 +43,7 @@ void run(const ir::Graph& graph) {
     }
   }
   for (const ir::Node& node : graph.nodes) {
-    if (node.op->reference == nullptr) return;
+    if (node.op->reference == nullptr && node.op->reference_i8 == nullptr) return;
     std::vector<ir::ConstTensorView> in;
     std::vector<ir::TensorView> out;
     for (const ir::ValueId id : node.inputs) {

@@ -14,9 +14,9 @@ struct LoadOptions {
   ir::Int8Profile int8_profile = ir::Int8Profile::kTflm;
 };
 
-/// Reads a model; `FILE#offset=A,length=B` is a model inside a container. The content decides the format; the suffix only helps to word errors. Errors say
-/// what was expected, what was found and where: kNotFound, kIo, kInvalidData, kUnsupported,
-/// kResourceLimit.
+/// Reads a model; `FILE#offset=A,length=B` is a model inside a container. The content decides the
+/// format; the suffix only helps to word errors. Errors say what was expected, what was found and
+/// where: kNotFound, kIo, kInvalidData, kUnsupported, kResourceLimit.
 Result<ir::Model> load_model(const std::string& path, const LoadOptions& options = {});
 
 }  // namespace ew::formats
