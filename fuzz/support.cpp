@@ -17,8 +17,12 @@ bool is_small(const ir::Graph& graph) {
   int64_t left = kMaxRunElements;
   for (const ir::Value& value : graph.values) {
     if (!value.type.shape.is_static()) return false;
+    // Empty tensors cost their other sizes: references walk over them.
+    for (int64_t size = 1; const int64_t d : value.type.shape) {
+      size *= std::max<int64_t>(d, 1);
+      if (size > left && value.kind != ir::ValueKind::kParameter) return false;
+    }
     if (value.kind != ir::ValueKind::kParameter) left -= value.type.shape.num_elements();
-    if (left < 0) return false;
   }
   return true;
 }

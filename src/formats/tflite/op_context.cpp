@@ -13,7 +13,7 @@ using ir::TensorType;
 
 namespace {
 /// Bytes of tensors that the file does not hold byte for byte.
-constexpr size_t kMaxMadeBytes = size_t{1} << 30;
+constexpr size_t kMaxMadeBytes = size_t{1} << 28;
 }  // namespace
 
 TensorTable::TensorTable(ir::Builder& b, const ModelInfo& model)

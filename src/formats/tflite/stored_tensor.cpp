@@ -111,7 +111,7 @@ Result<TensorType> tensor_type(const TensorInfo& info) {
 Result<Tensor> stored_tensor(const TensorInfo& info) {
   EW_TRY(const TensorType type, tensor_type(info));
   const int64_t count = info.shape.num_elements();
-  if (info.data.empty() && info.is_variable && count > (int64_t{1} << 24)) {
+  if (info.data.empty() && info.is_variable && count > (int64_t{1} << 22)) {
     return make_error(ErrorCode::kResourceLimit, "a variable of ", count, " elements");
   }
   const size_t element = dtype_size(type.dtype);
