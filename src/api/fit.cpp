@@ -154,9 +154,9 @@ Result<History> fit(ir::Model& model, const train::Dataset& dataset, const FitOp
   const Result<train::History> trained =
       trainer->fit(dataset.train, dataset.validation, fit_options);
   if (!trained.ok() && trained.error().code != ErrorCode::kInterrupted) return trained.error();
-  work.compiled->progress = {};
   trainer->store(work);
   work.compiled->progress = {};
+  work.compiled->kept_weights.clear();
   work.quantization.reset();  // its ranges belong to the weights before training
   model = std::move(work);
   if (!trained.ok()) return trained.error();

@@ -43,6 +43,9 @@ struct CompiledState {
   /// Of a checkpoint: {"epochs_done", "callbacks": {name: state}}, kept in files as an attribute
   /// that Keras ignores; null otherwise.
   Config progress;
+  /// Of a checkpoint: parameters that a callback keeps (the best ones so far), by its name, as
+  /// bytes.
+  std::map<std::string, Tensor> kept_weights;
 };
 
 /// How a layer's tensors are stored as integers, for files that keep real-valued weights.
