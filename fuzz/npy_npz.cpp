@@ -10,9 +10,9 @@ constexpr int64_t kMaxBytes = 1 << 24;
 
 void read_archive(Bytes bytes) {
   const ScratchFile file(bytes, "a.npz");
-  const Result<train::NpzFile> archive = train::NpzFile::open(file.path());
+  const auto archive = train::NpzFile::open(file.path());
   if (!archive.ok()) return;
-  for (const std::string& name : archive->names()) (void)archive->read(name, kMaxBytes);
+  for (const std::string& name : (*archive)->names()) (void)(*archive)->read(name, kMaxBytes);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ for target in "${targets[@]}"; do
 done
 
 cmake --preset fuzz > /dev/null
-cmake --build --preset fuzz --target edgewise_plugin_hdf5 "${targets[@]/#/fuzz_}"
+cmake --build --preset fuzz --target edgewise_plugin_hdf5 edgewise_plugin_data "${targets[@]/#/fuzz_}"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "train/data/image.h"
+#include "train/data/plugin/decoders.h"
 
 namespace ew::train {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string>
 
-#include "train/data/image.h"
+#include "train/data/plugin/decoders.h"
 // libjpeg's headers need <cstdio> before them.
 #include <jerror.h>
 #include <jpeglib.h>
