@@ -175,7 +175,7 @@ Result<Figures> evaluate(const ir::Model& model, const train::DataSource& source
                          int64_t batch_size, int threads) {
   ir::Model work;
   work.architecture = model.architecture;
-  EW_TRY(work.graph, inference_graph(model));
+  EW_TRY(work.graph, executable_graph(model));
   work.compiled = model.compiled;
   if (work.compiled) work.compiled->slots.clear();
   EW_TRY(std::unique_ptr<train::Trainer> trainer,
@@ -186,7 +186,7 @@ Result<Figures> evaluate(const ir::Model& model, const train::DataSource& source
 
 Result<std::vector<ir::Tensor>> predict(const ir::Model& model, std::vector<ir::Tensor> inputs,
                                         bool reference_only, int threads) {
-  EW_TRY(const ir::Graph graph, inference_graph(model));
+  EW_TRY(const ir::Graph graph, reference_only ? inference_graph(model) : executable_graph(model));
   if (inputs.size() != graph.inputs.size()) {
     return invalid_argument("the model has ", graph.inputs.size(), " inputs, found ",
                             inputs.size());

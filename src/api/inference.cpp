@@ -1,10 +1,16 @@
 #include "api/model_impl.h"
 #include "compress/quantize.h"
+#include "ops/passes.h"
 
 namespace ew::api {
 
 Result<ir::Graph> inference_graph(const ir::Model& model) {
   return compress::deployed_graph(model);
+}
+
+Result<ir::Graph> executable_graph(const ir::Model& model) {
+  EW_TRY(const ir::Graph graph, inference_graph(model));
+  return ops::fuse_for_execution(graph);
 }
 
 }  // namespace ew::api

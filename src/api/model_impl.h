@@ -24,5 +24,7 @@ Result<train::Dataset> fit_data(const ir::Model& model, const Data& data, int64_
 
 /// The graph that predict() and evaluate() run: quantised if the model has a quantisation record.
 Result<ir::Graph> inference_graph(const ir::Model& model);
+/// The same with nodes fused: what predict, evaluate and Session run.
+Result<ir::Graph> executable_graph(const ir::Model& model);
 
 }  // namespace ew::api
