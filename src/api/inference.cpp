@@ -13,4 +13,11 @@ Result<ir::Graph> executable_graph(const ir::Model& model) {
   return ops::fuse_for_execution(graph);
 }
 
+Result<ir::Model> deployed_model(const ir::Model& model) {
+  ir::Model deployed;
+  deployed.architecture.version = model.architecture.version;
+  EW_TRY(deployed.graph, executable_graph(model));
+  return deployed;
+}
+
 }  // namespace ew::api

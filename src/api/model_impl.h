@@ -27,4 +27,7 @@ Result<ir::Graph> inference_graph(const ir::Model& model);
 /// The same with nodes fused: what predict, evaluate and Session run.
 Result<ir::Graph> executable_graph(const ir::Model& model);
 
+/// A model of the executable graph: what files without a training form take.
+Result<ir::Model> deployed_model(const ir::Model& model);
+
 }  // namespace ew::api

@@ -2,8 +2,11 @@
 
 #include "base/file.h"
 #include "formats/keras/write_h5.h"
+#include "formats/tflite/write_tflite.h"
 
 namespace ew::formats {
+
+bool is_deployed_format(const std::string& path) { return file_suffix(path) == ".tflite"; }
 
 Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
                               const SaveOptions& options) {
@@ -11,7 +14,12 @@ Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
   Result<SaveReport> report = [&]() -> Result<SaveReport> {
     if (suffix == ".h5" || suffix == ".hdf5") return write_keras_h5(model, path, options);
     if (suffix == ".keras") return write_keras_zip(model, path, options);
-    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras");
+    if (suffix == ".tflite") {
+      EW_TRY(const std::vector<uint8_t> bytes, write_tflite(model.graph));
+      EW_TRY_VOID(write_file_atomic(path, bytes));
+      return SaveReport{};
+    }
+    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras, .tflite");
   }();
   if (!report.ok() && !report.error().message.starts_with(path)) return at(path, report.error());
   return report;

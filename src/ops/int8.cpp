@@ -105,9 +105,6 @@ Requantizer::Requantizer(const TensorType& x, const TensorType& w, const TensorT
     double real = double{scale_of(x)} * double{s_w} / double{scale_of(y)};
     if (rounding_ == Rounding::kFloatNearestEven) {
       real = double{scale_of(x) * s_w / scale_of(y)};
-    } else if (rounding_ == Rounding::kTwice && product == Product::kDense && scales.size() == 1) {
-      // TFLM multiplies the two scales of a per-tensor dense layer in float.
-      real = double{scale_of(x) * s_w} / double{scale_of(y)};
     }
     reals_.push_back(real);
     multipliers_.push_back(quantize_multiplier(real));
@@ -133,22 +130,33 @@ int8_t Requantizer::operator()(int32_t accumulator, int64_t channel) const {
   return static_cast<int8_t>(std::clamp<int64_t>(stored, range_.min, range_.max));
 }
 
+namespace {
+Status check_kernel_axis(const TensorType& w, int channel_axis) {
+  if (w.quant->axis < 0 || w.quant->scales.size() == 1 || w.quant->axis == channel_axis) return {};
+  return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
+                          w.quant->axis);
+}
+}  // namespace
+
 Status check_operands(InputTypes in, int channel_axis) {
   const TensorType& x = *in[0];
   const TensorType& w = *in[1];
   const TensorType* bias = in.size() > 2 ? in[2] : nullptr;
   if (!x.quant) {
-    if (w.quant) return invalid_argument("the kernel is quantised, the input is ", x);
-    return expect_same_dtype(in);
+    if (w.quant == nullptr) return expect_same_dtype(in);
+    const bool is_hybrid = x.dtype == DType::kF32 && w.dtype == DType::kI8 &&
+                           (bias == nullptr || bias->dtype == DType::kF32);
+    if (!is_hybrid) {
+      return invalid_argument("expected float32 beside an int8 kernel, found ", x,
+                              bias ? str(" and a bias ", *bias) : "");
+    }
+    return check_kernel_axis(w, channel_axis);
   }
   if (!w.quant || w.dtype != DType::kI8 || x.dtype != DType::kI8) {
     return invalid_argument("expected an int8 input and an int8 kernel with quantisation, found ",
                             x, " and ", w);
   }
-  if (w.quant->axis >= 0 && w.quant->scales.size() > 1 && w.quant->axis != channel_axis) {
-    return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
-                            w.quant->axis);
-  }
+  EW_TRY_VOID(check_kernel_axis(w, channel_axis));
   if (bias != nullptr && bias->dtype != DType::kI32) {
     return invalid_argument("expected an int32 bias, found ", *bias);
   }

@@ -79,8 +79,8 @@ class Requantizer {
   Range range_;
 };
 
-/// Checks the operands of a product: all real-valued, or x int8 with int8 weights (per tensor, or
-/// per `channel_axis`) and an int32 bias. Error kInvalidArgument.
+/// Checks the operands of a product: all real-valued, or float32 with int8 weights, or x int8 with
+/// int8 weights (per tensor, or per `channel_axis`) and an int32 bias. Error kInvalidArgument.
 Status check_operands(InputTypes in, int channel_axis);
 
 /// The 256 outputs of an elementwise int8 operator; index = stored input + 128.

@@ -5,15 +5,17 @@
 ///   inputs   x: floating or int8 [N, spatial..., G*C]; w: [kernel..., C, G*O]; bias: [G*O],
 ///   optional outputs  y: [N, spatial..., G*O] attrs    windows (ops/window.h); groups G
 ///            clamp_min, clamp_max: a fused activation's real bounds
+///            asymmetric_inputs: of a float x with an int8 w (ops/hybrid.h)
 ///   quant    calibrated; w int8 per output channel or per tensor, bias int32 at s_x s_w
 ///   errors   kInvalidArgument for shapes that do not fit together
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 #include "ops/window.h"
 
 namespace ew::ops {
 namespace {
 
-const AttrDef kAttrs[] = {EW_WINDOW_ATTRS, int8::kClampMin, int8::kClampMax,
+const AttrDef kAttrs[] = {EW_WINDOW_ATTRS, int8::kClampMin, int8::kClampMax, kAsymmetricInputs,
                           AttrDef{"groups", int64_t{1}}};
 
 std::span<const int64_t> kernel_of(const Shape& w) {

@@ -1,5 +1,6 @@
 // Convolutions in integers: acc = sum (x - zero_x) w + bias in int32, then rescaled per channel.
 // Padding reads as the zero point, so it adds nothing.
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 #include "ops/window.h"
 
@@ -7,6 +8,7 @@ namespace ew::ops {
 
 void conv_forward_i8(const ConvGeometry& g, ConstViews in, TensorView out, const Attrs& attrs,
                      Int8Profile profile) {
+  if (is_hybrid(in)) return conv_forward_hybrid(g, in, out, attrs);
   const int64_t channels = g.groups * g.out_channels;
   const auto* x = in[0].as<int8_t>();
   const auto* w = in[1].as<int8_t>();

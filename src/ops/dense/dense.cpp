@@ -3,9 +3,11 @@
 ///   inputs   x: floating or int8 [..., K]; w: [K, N]; bias: [N], optional
 ///   outputs  y: [..., N]
 ///   attrs    clamp_min, clamp_max: a fused activation's real bounds
+///            asymmetric_inputs: of a float x with an int8 w (ops/hybrid.h)
 ///   quant    calibrated; w int8 per output (axis 1) or per tensor, bias int32 at s_x s_w;
 ///            integer reference in dense_i8.cpp
 ///   errors   kInvalidArgument if K differs
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::ops {
@@ -14,7 +16,7 @@ void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile)
 
 namespace {
 
-const AttrDef kAttrs[] = {int8::kClampMin, int8::kClampMax};
+const AttrDef kAttrs[] = {int8::kClampMin, int8::kClampMax, kAsymmetricInputs};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
   EW_TRY_VOID(expect_real(*in[0]));

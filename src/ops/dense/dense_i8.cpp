@@ -1,4 +1,5 @@
 // dense in integers: acc = sum (x - zero_x) (w - zero_w) + bias in int32, then rescaled.
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::ops {
@@ -6,6 +7,7 @@ namespace ew::ops {
 void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
 
 void dense_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile) {
+  if (is_hybrid(in)) return dense_hybrid(in, out[0], attrs);
   const int64_t k_size = in[1].shape()[0];
   const int64_t n_size = in[1].shape()[1];
   const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);

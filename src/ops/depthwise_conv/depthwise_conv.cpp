@@ -5,15 +5,17 @@
 ///   outputs  y: [N, spatial..., C*M]
 ///   attrs    windows (ops/window.h)
 ///            clamp_min, clamp_max: a fused activation's real bounds
+///            asymmetric_inputs: of a float x with an int8 w (ops/hybrid.h)
 ///   quant    calibrated; w int8 per output channel or per tensor, bias int32 at s_x s_w
 ///   errors   kInvalidArgument for shapes that do not fit together
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 #include "ops/window.h"
 
 namespace ew::ops {
 namespace {
 
-const AttrDef kAttrs[] = {EW_WINDOW_ATTRS, int8::kClampMin, int8::kClampMax};
+const AttrDef kAttrs[] = {EW_WINDOW_ATTRS, int8::kClampMin, int8::kClampMax, kAsymmetricInputs};
 
 std::span<const int64_t> kernel_of(const Shape& w) {
   return std::span(w.dims()).first(static_cast<size_t>(w.rank() - 2));

@@ -1,0 +1,185 @@
+// Operators that move or pick elements, and reductions.
+#include <algorithm>
+
+#include "formats/tflite/emit.h"
+#include "ops/slice/slice.h"
+
+namespace ew::formats::tflite {
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Op = BuiltinOperator;
+
+/// A shape as an operand: one unknown size (the batch) stays open.
+Result<int32_t> shape_operand(const EmitContext& c) {
+  Ints sizes = c.file.open().type(c.node.outputs[0]).shape.dims();
+  if (std::count(sizes.begin(), sizes.end(), kUnknown) > 1) sizes = c.out_type().shape.dims();
+  return c.file.ints(sizes, c.name("shape"));
+}
+
+Status reshape(const EmitContext& c) {
+  EW_TRY(const int32_t shape, shape_operand(c));
+  c.file.add(Op::kReshape, {c.in(0), shape}, {c.out()});
+  return {};
+}
+
+Status transpose(const EmitContext& c) {
+  const int32_t perm = c.file.ints(c.node.attrs.ints("perm"), c.name("perm"));
+  c.file.add(Op::kTranspose, {c.in(0), perm}, {c.out()});
+  return {};
+}
+
+// Every runtime concatenates integers of one scale only, so others are rescaled first.
+Status concat(const EmitContext& c) {
+  std::vector<int32_t> in;
+  for (size_t i = 0; i < c.node.inputs.size(); ++i) {
+    const ir::TensorType& type = c.in_type(i);
+    const bool fits = !type.quant || *type.quant == *c.out_type().quant;
+    if (fits) {
+      in.push_back(c.in(i));
+      continue;
+    }
+    in.push_back(
+        c.step(Op::kQuantize, {c.in(i)}, {type.dtype, type.shape, c.out_type().quant}, "rescaled"));
+  }
+  const int64_t axis = c.node.attrs.integer("axis");
+  const int rank = c.out_type().shape.rank();
+  c.file.add(Op::kConcatenation, in, {c.out()}, 10)
+      .scalar(0, static_cast<int32_t>(axis < 0 ? axis + rank : axis));
+  return {};
+}
+
+Status pad(const EmitContext& c) {
+  const Ints& pads = c.node.attrs.ints("pads");
+  const auto rank = static_cast<size_t>(c.in_type(0).shape.rank());
+  std::vector<int32_t> table;
+  for (size_t d = 0; d < rank; ++d) {
+    table.push_back(static_cast<int32_t>(pads[d]));
+    table.push_back(static_cast<int32_t>(pads[rank + d]));
+  }
+  const int32_t sizes =
+      c.file.constant(ir::Tensor::from(table, Shape{c.in_type(0).shape.rank(), 2}), c.name("pads"));
+  const double value = c.node.attrs.number("value");
+  if (value == 0) {
+    c.file.add(Op::kPad, {c.in(0), sizes}, {c.out()}, 22);
+    return {};
+  }
+  if (c.in_type(0).quant || c.in_type(0).dtype != DType::kF32) {
+    return unsupported("pad with ", value, " of ", c.in_type(0));
+  }
+  c.file.add(Op::kPadv2,
+             {c.in(0), sizes, c.file.number(static_cast<float>(value), c.name("value"))}, {c.out()},
+             43);
+  return {};
+}
+
+Status slice(const EmitContext& c) {
+  const Shape& x = c.in_type(0).shape;
+  const Shape& open = c.file.open().type(c.node.inputs[0]).shape;
+  Ints begin;
+  Ints end;
+  Ints strides;
+  int32_t end_mask = 0;
+  for (int d = 0; d < x.rank(); ++d) {
+    const ops::SliceRange range = ops::slice_range(x[d], c.node.attrs, d);
+    const bool is_whole = range.begin == 0 && range.stride == 1 && range.count == x[d];
+    if (is_whole || (range.stride < 0 && range.begin + range.count * range.stride < 0)) {
+      end_mask |= 1 << d;
+    }
+    if (open[d] == kUnknown && !is_whole) return unsupported("a slice of an open dimension");
+    begin.push_back(range.begin);
+    end.push_back(range.begin + range.count * range.stride);
+    strides.push_back(range.stride);
+  }
+  FlatTable& options =
+      c.file.add(Op::kStridedSlice,
+                 {c.in(0), c.file.ints(begin, c.name("begin")), c.file.ints(end, c.name("end")),
+                  c.file.ints(strides, c.name("strides"))},
+                 {c.out()}, 32);
+  options.scalar(1, end_mask);
+  return {};
+}
+
+template <Op code>
+Status reduce(const EmitContext& c) {
+  Ints axes = c.node.attrs.ints("axes");
+  for (int d = 0; axes.empty() && d < c.in_type(0).shape.rank(); ++d) axes.push_back(d);
+  const int32_t operand = c.file.ints(axes, c.name("axes"));
+  c.file.add(code, {c.in(0), operand}, {c.out()}, 27).flag(0, c.node.attrs.flag("keepdims"));
+  return {};
+}
+
+Status gather(const EmitContext& c) {
+  int32_t ids = c.in(1);
+  if (is_floating(c.in_type(1).dtype)) {
+    ids = c.step(Op::kCast, {ids}, {DType::kI32, c.in_type(1).shape, nullptr}, "ids");
+  }
+  c.file.add(Op::kGather, {c.in(0), ids}, {c.out()}, 23);
+  return {};
+}
+
+Status where(const EmitContext& c) {
+  c.file.add(Op::kSelectV2, c.all_in(), {c.out()}, 98);
+  return {};
+}
+
+Status resize(const EmitContext& c) {
+  const std::string& method = c.node.attrs.text("method");
+  const int32_t size = c.file.ints(c.node.attrs.ints("size"), c.name("size"));
+  if (method == "bilinear") {
+    c.file.add(Op::kResizeBilinear, {c.in(0), size}, {c.out()}, 15).flag(3, true);
+  } else if (method == "nearest") {
+    c.file.add(Op::kResizeNearestNeighbor, {c.in(0), size}, {c.out()}, 74).flag(1, true);
+  } else {
+    return unsupported("resize by ", method);
+  }
+  return {};
+}
+
+Status broadcast_to(const EmitContext& c) {
+  EW_TRY(const int32_t shape, shape_operand(c));
+  c.file.add(Op::kBroadcastTo, {c.in(0), shape}, {c.out()});
+  return {};
+}
+
+// Every element `repeats` times: a new dimension of size 1, repeated, and merged.
+Status repeat(const EmitContext& c) {
+  const ir::TensorType& x = c.in_type(0);
+  EW_TRY(const int axis, normalize_axis(c.node.attrs.integer("axis"), x.shape.rank()));
+  const int64_t repeats = c.node.attrs.integer("repeats");
+  ir::TensorType type = x;
+  type.shape.dims().insert(type.shape.dims().begin() + axis + 1, 1);
+  const int32_t apart = c.file.temporary(type, c.name("apart"));
+  c.file.add(Op::kReshape, {c.in(0), c.file.ints(type.shape.dims(), c.name("apart_shape"))},
+             {apart});
+  Ints multiples(static_cast<size_t>(type.shape.rank()), 1);
+  multiples[static_cast<size_t>(axis) + 1] = repeats;
+  type.shape[axis + 1] = repeats;
+  const int32_t tiled =
+      c.step(Op::kTile, {apart, c.file.ints(multiples, c.name("multiples"))}, type, "tiled");
+  c.file.add(Op::kReshape, {tiled, c.file.ints(c.out_type().shape.dims(), c.name("shape"))},
+             {c.out()});
+  return {};
+}
+
+const Emitter kEmitters[] = {
+    {&ops::kBroadcastTo, broadcast_to},
+    {&ops::kConcat, concat},
+    {&ops::kGather, gather},
+    {&ops::kPad, pad},
+    {&ops::kReduceMax, reduce<Op::kReduceMax>},
+    {&ops::kReduceMean, reduce<Op::kMean>},
+    {&ops::kReduceSum, reduce<Op::kSum>},
+    {&ops::kRepeat, repeat},
+    {&ops::kReshape, reshape},
+    {&ops::kResize, resize},
+    {&ops::kSlice, slice},
+    {&ops::kTranspose, transpose},
+    {&ops::kWhere, where},
+};
+
+}  // namespace
+
+std::span<const Emitter> shape_emitters() { return kEmitters; }
+
+}  // namespace ew::formats::tflite

@@ -1,0 +1,15 @@
+#pragma once
+// Writes TFLite models (docs/guide/tflite.md).
+
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace ew::formats {
+
+/// The bytes of a .tflite file for a graph in inference form, quantised or not. Open sizes are
+/// written as 1 with an open signature. Error kUnsupported names the node whose operator the format
+/// has not.
+Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph);
+
+}  // namespace ew::formats

@@ -1,0 +1,127 @@
+#include "ops/hybrid.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/int8.h"
+
+namespace ew::ops {
+namespace {
+
+/// One sample as integers: x = scale * (q - zero).
+struct Quantised {
+  std::vector<int8_t> q;
+  float scale = 1;
+  int32_t zero = 0;
+};
+
+Quantised symmetric(std::span<const float> x) {
+  Quantised out;
+  out.q.resize(x.size());
+  float largest = 0;
+  for (const float v : x) largest = std::max(largest, std::abs(v));
+  if (largest == 0) return out;
+  out.scale = largest / 127.F;
+  const float inverse = 127.F / largest;
+  for (size_t i = 0; i < x.size(); ++i) {
+    out.q[i] = static_cast<int8_t>(std::clamp(std::round(x[i] * inverse), -127.F, 127.F));
+  }
+  return out;
+}
+
+// The zero point comes from that end of the range where rounding it costs less.
+Quantised asymmetric(std::span<const float> x) {
+  Quantised out;
+  out.q.resize(x.size());
+  float low = 0;
+  float high = 0;
+  for (const float v : x) {
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
+  if (low == high) return out;
+  const double scale = (double{high} - double{low}) / 255;
+  const double from_low = -128 - low / scale;
+  const double from_high = 127 - high / scale;
+  const double low_error = 128 + std::abs(low / scale);
+  const double high_error = 127 + std::abs(high / scale);
+  const double zero = low_error < high_error ? from_low : from_high;
+  out.zero = static_cast<int32_t>(std::clamp(std::round(zero), -128.0, 127.0));
+  out.scale = static_cast<float>(scale);
+  const float inverse = 1.F / out.scale;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float q = std::round(static_cast<float>(out.zero) + x[i] * inverse);
+    out.q[i] = static_cast<int8_t>(std::clamp(q, -128.F, 127.F));
+  }
+  return out;
+}
+
+Quantised quantise(std::span<const float> x, const Attrs& attrs) {
+  // NaN would turn into any integer; a sample that has one has no range.
+  if (!std::all_of(x.begin(), x.end(), [](float v) { return std::isfinite(v); })) {
+    return {std::vector<int8_t>(x.size(), 0), std::numeric_limits<float>::quiet_NaN(), 0};
+  }
+  return attrs.flag("asymmetric_inputs") ? asymmetric(x) : symmetric(x);
+}
+
+float channel_scale(const TensorType& w, size_t channel) {
+  const std::vector<float>& scales = w.quant->scales;
+  return scales.size() > 1 ? scales[channel] : scales[0];
+}
+
+}  // namespace
+
+bool is_hybrid(ConstViews in) {
+  return in[0].type->quant == nullptr && in[1].type->quant != nullptr;
+}
+
+void conv_forward_hybrid(const ConvGeometry& g, ConstViews in, TensorView out, const Attrs& attrs) {
+  const auto channels = static_cast<size_t>(g.groups * g.out_channels);
+  const float* x = in[0].as<float>();
+  const auto* w = in[1].as<int8_t>();
+  const float* bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
+  float* y = out.as<float>();
+  ConvGeometry one = g;
+  one.batch = 1;
+  const auto in_size = g.batch > 0 ? static_cast<size_t>(in[0].size() / g.batch) : 0;
+  const auto out_size = g.batch > 0 ? static_cast<size_t>(out.size() / g.batch) : 0;
+  for (int64_t n = 0; n < g.batch; ++n) {
+    const Quantised q = quantise({x, in_size}, attrs);
+    std::vector<int64_t> sums(out_size, 0);
+    for_each_product(one, [&](int64_t xi, int64_t wi, int64_t yi) {
+      sums[static_cast<size_t>(yi)] += (q.q[static_cast<size_t>(xi)] - q.zero) * w[wi];
+    });
+    for (size_t i = 0; i < out_size; ++i) {
+      const size_t c = i % channels;
+      y[i] = static_cast<float>(sums[i]) * q.scale * channel_scale(*in[1].type, c) +
+             (bias ? bias[c] : 0.F);
+    }
+    x += in_size;
+    y += out_size;
+  }
+  int8::clamp_real(attrs, out);
+}
+
+void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs) {
+  const auto k_size = static_cast<size_t>(in[1].shape()[0]);
+  const auto n_size = static_cast<size_t>(in[1].shape()[1]);
+  const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);
+  const float* x = in[0].as<float>();
+  const auto* w = in[1].as<int8_t>();
+  const float* bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
+  float* y = out.as<float>();
+  for (int64_t r = 0; r < rows; ++r) {
+    const Quantised q = quantise({x, k_size}, attrs);
+    for (size_t n = 0; n < n_size; ++n) {
+      int64_t sum = 0;
+      for (size_t k = 0; k < k_size; ++k) sum += (q.q[k] - q.zero) * w[k * n_size + n];
+      y[n] = static_cast<float>(sum) * q.scale * channel_scale(*in[1].type, n) +
+             (bias ? bias[n] : 0.F);
+    }
+    x += k_size;
+    y += n_size;
+  }
+  int8::clamp_real(attrs, out);
+}
+
+}  // namespace ew::ops

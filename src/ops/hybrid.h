@@ -1,0 +1,22 @@
+#pragma once
+// Products of real-valued inputs with int8 weights ("dynamic range"): the input is quantised while
+// the model runs, sample by sample, and the integer sums are scaled back to real values.
+
+#include "ops/window.h"
+
+namespace ew::ops {
+
+/// Whether a product with these operands is one: float32 input, int8 weights.
+bool is_hybrid(ConstViews in);
+
+/// The attribute of products that says how their inputs are quantised: over [min, max] with a zero
+/// point, or over [-max |x|, max |x|] without. It means nothing unless the weights are int8 and the
+/// input is not.
+inline const AttrDef kAsymmetricInputs{"asymmetric_inputs", false};
+
+/// y = s_x(n) s_w(o) sum (q_x - z_x(n)) q_w + bias, q_x of one sample n each, as LiteRT's reference
+/// kernels define it; the attributes' clamp follows.
+void conv_forward_hybrid(const ConvGeometry& g, ConstViews in, TensorView out, const Attrs& attrs);
+void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs);
+
+}  // namespace ew::ops
