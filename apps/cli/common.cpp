@@ -33,7 +33,14 @@ void add_common(CLI::App& app, Common& common, bool reads_model) {
   if (reads_model) {
     app.add_option("--architecture", common.architecture,
                    "JSON file or model with the architecture, for files that hold weights only");
+    app.add_option("--int8-profile", common.int8_profile,
+                   "Rounding of int8 operators: tflm, litert-ref or xnnpack")
+        ->check(CLI::IsMember({"tflm", "litert-ref", "xnnpack"}));
   }
+}
+
+Result<Model> load(const std::string& path, const Common& common) {
+  return load_model(path, {.architecture = common.architecture, .int8_profile = common.int8_profile});
 }
 
 int fail(const Error& error) {

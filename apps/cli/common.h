@@ -20,10 +20,15 @@ struct Common {
   uint64_t seed = 0;
   int threads = 1;
   std::string architecture;
+  std::string int8_profile = "tflm";
 };
 
-/// Flags of every verb: --json --quiet --seed --threads, and --architecture where it reads a model.
+/// Flags of every verb: --json --quiet --seed --threads, and --architecture and --int8-profile where
+/// it reads a model.
 void add_common(CLI::App& app, Common& common, bool reads_model = true);
+
+/// The model by the flags that say how to read it.
+Result<Model> load(const std::string& path, const Common& common);
 
 /// One line on stderr and the exit code: 1 bar not met, 2 usage, 3 bad input, 4 environment,
 /// 130 interrupted.

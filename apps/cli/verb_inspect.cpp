@@ -17,7 +17,7 @@ struct InspectOptions {
 };
 
 int inspect(const InspectOptions& o) {
-  const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  const Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return fail(model.error());
   std::puts(o.common.json ? model->summary_json().c_str() : model->summary(o.stages).c_str());
   return 0;
@@ -33,7 +33,7 @@ struct ConvertOptions {
 int convert(const ConvertOptions& o) {
   const Result<KerasVersion> version = parse_keras_version(o.keras_version);
   if (!version.ok()) return fail(version.error());
-  const Result<Model> model = load_model(o.in, {.architecture = o.common.architecture});
+  const Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
   const auto notes = save(*model, o.out, {.keras_version = *version});
   if (!notes.ok()) return fail(notes.error());

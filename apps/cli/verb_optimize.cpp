@@ -18,7 +18,6 @@ struct OptimizeFlags {
   std::string model;
   std::vector<std::string> outputs;
   std::string quantize = "int8";
-  std::string profile = "tflm";
   std::string prune = "none";
   double min_prune = 0;
   double max_accuracy_drop = 0.01;
@@ -33,7 +32,7 @@ Result<OptimizeOptions> optimize_options(const OptimizeFlags& o) {
   if (o.quantize == "none") {
     options.quantize = Quantize();
   } else {
-    options.quantize = Int8{.profile = o.profile};
+    options.quantize = Int8{.profile = o.common.int8_profile};
   }
   if (o.prune != "none") {
     const Result<double> sparsity = parse_ratio(o.prune);
@@ -74,7 +73,7 @@ int run_optimize(const OptimizeFlags& o) {
   for (const std::string& path : o.reports) {
     if (const auto usable = check_report_path(path); !usable.ok()) return fail(usable.error());
   }
-  Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return fail(model.error());
   const Result<Data> data = open_data(*model, o.train, o.common);
   if (!data.ok()) return fail(data.error());
@@ -130,8 +129,6 @@ void add_optimize(CLI::App& app, int& exit_code) {
       ->take_all();
   verb->add_option("--quantize", o->quantize, "int8 or none")
       ->check(CLI::IsMember({"int8", "none"}));
-  verb->add_option("--int8-profile", o->profile, "Rounding: tflm, litert-ref or xnnpack")
-      ->check(CLI::IsMember({"tflm", "litert-ref", "xnnpack"}));
   verb->add_option("--prune", o->prune, "Share of weights to make zero, such as 0.8, or none");
   verb->add_option("--min-prune", o->min_prune, "Least share the accuracy guard may go back to");
   verb->add_option("--max-accuracy-drop", o->max_accuracy_drop, "Largest loss of accuracy allowed");

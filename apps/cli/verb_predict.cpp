@@ -23,7 +23,7 @@ int predict(const PredictOptions& o) {
     return fail({ErrorCode::kInvalidArgument,
                  "--engine: expected fast or reference, found '" + o.engine + "'"});
   }
-  const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  const Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return fail(model.error());
   std::vector<Array> inputs;
   for (const std::string& path : o.inputs) {
@@ -61,7 +61,7 @@ struct EvaluateOptions {
 };
 
 Result<Figures> evaluate(const EvaluateOptions& o, int64_t& samples) {
-  Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return model.error();
   if (!o.metrics.empty() || !o.loss.empty() || !model->is_compiled()) {
     CompileOptions compile;

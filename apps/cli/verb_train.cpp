@@ -41,7 +41,7 @@ Result<std::map<int64_t, double>> parse_class_weight(const std::string& text) {
 int run_train(const TrainOptions& o) {
   const Result<KerasVersion> version = parse_keras_version(o.flags.keras_version);
   if (!version.ok()) return fail(version.error());
-  Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return fail(model.error());
   const Result<Data> data = open_data(*model, o.flags, o.common);
   if (!data.ok()) return fail(data.error());

@@ -61,8 +61,10 @@ std::vector<std::string> save_model(SharedModel& shared, const std::string& path
   return released([&] { return save(*model, path, options); });
 }
 
-SharedModel load(const std::string& path, const std::string& architecture) {
-  return SharedModel(released([&] { return load_model(path, {.architecture = architecture}); }));
+SharedModel load(const std::string& path, const std::string& architecture,
+                 const std::string& int8_profile) {
+  const LoadOptions options{.architecture = architecture, .int8_profile = int8_profile};
+  return SharedModel(released([&] { return load_model(path, options); }));
 }
 
 /// A method of Model that only reads.

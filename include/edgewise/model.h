@@ -15,6 +15,8 @@ namespace ew {
 struct LoadOptions {
   /// For files that hold weights only: a JSON file or a model with the architecture.
   std::string architecture = "";
+  /// How the integer operators of a TFLite file round: "tflm", "litert-ref" or "xnnpack".
+  std::string int8_profile = "tflm";
 };
 
 /// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
@@ -87,7 +89,8 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a model by its content: Keras `.h5` and `.keras` of both generations.
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite; FILE or
+/// FILE#offset=BYTES,length=BYTES for one inside another file.
 /// Errors: kNotFound; kInvalidData (damaged, with layer or offset); kUnsupported (custom or unknown
 /// layers, by name); kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});

@@ -156,6 +156,7 @@ int64_t Model::trainable_count() const {
 Result<Model> load_model(const std::string& path, const LoadOptions& options) {
   formats::LoadOptions o;
   o.architecture = options.architecture;
+  EW_TRY(o.int8_profile, ir::parse_int8_profile(options.int8_profile));
   EW_TRY(ir::Model model, formats::load_model(path, o));
   return Model(std::make_unique<Model::Impl>(Model::Impl{std::move(model)}));
 }

@@ -154,17 +154,10 @@ std::vector<LayerFigures> to_layers(const std::vector<compress::LayerReport>& la
   return out;
 }
 
-Result<ir::Int8Profile> profile_of(const std::string& name) {
-  if (name == "tflm") return ir::Int8Profile::kTflm;
-  if (name == "litert-ref") return ir::Int8Profile::kLitertRef;
-  if (name == "xnnpack") return ir::Int8Profile::kXnnpack;
-  return invalid_argument("int8 profile: expected tflm, litert-ref or xnnpack, found '", name, "'");
-}
-
 Result<compress::GuardOptions> guard_options(const OptimizeOptions& options) {
   compress::GuardOptions guard;
   guard.int8 = options.quantize.enabled;
-  EW_TRY(guard.quantize.profile, profile_of(options.quantize.int8.profile));
+  EW_TRY(guard.quantize.profile, ir::parse_int8_profile(options.quantize.int8.profile));
   guard.quantize.keep_float = options.keep_float;
   guard.sparsity = options.prune.sparsity;
   guard.min_sparsity = options.min_prune;

@@ -40,6 +40,13 @@ std::string layer_of(const ir::Node& node) {
   return colon == std::string::npos ? std::string(node.op->name) : node.origin.substr(colon + 1);
 }
 
+/// Parameters, and the constant weights of integer products.
+bool is_weight(const ir::Graph& graph, const ir::Node& node, ir::ValueId id) {
+  const ir::ValueKind kind = graph.value(id).kind;
+  return kind == ir::ValueKind::kParameter ||
+         (kind == ir::ValueKind::kConstant && node.op->macs != nullptr);
+}
+
 void add_node(const ir::Graph& graph, const ir::Node& node, std::map<ir::ValueId, bool>& counted,
               Overview& overview) {
   const std::string name = layer_of(node);
@@ -57,7 +64,7 @@ void add_node(const ir::Graph& graph, const ir::Node& node, std::map<ir::ValueId
     overview.macs += macs;
   }
   for (const ir::ValueId id : node.inputs) {
-    if (id == ir::kNoValue || graph.value(id).kind != ir::ValueKind::kParameter) continue;
+    if (id == ir::kNoValue || !is_weight(graph, node, id)) continue;
     if (counted.emplace(id, true).second) row.parameters += graph.value(id).data.size();
   }
 }
@@ -88,6 +95,21 @@ std::string describe_ports(const ir::Graph& graph, const std::vector<ir::ValueId
   return join(ports, ", ");
 }
 
+std::string writer_of(const ir::Model& model) {
+  if (model.architecture.config.is_null()) return model.architecture.version;
+  const bool is_keras2 = model.architecture.generation == ir::KerasGeneration::kKeras2;
+  return str(is_keras2 ? "Keras 2" : "Keras 3", " ", model.architecture.version);
+}
+
+/// The rounding of a model with integer operators, "no" for others.
+std::string quantisation_of(const ir::Model& model) {
+  if (model.quantization) return str("int8, ", int8_profile_name(model.quantization->profile));
+  const auto& values = model.graph.values;
+  const bool is_int8 = std::any_of(values.begin(), values.end(),
+                                   [](const ir::Value& v) { return v.type.quant != nullptr; });
+  return is_int8 ? str("int8, ", int8_profile_name(model.graph.int8_profile)) : "no";
+}
+
 }  // namespace
 
 int64_t Model::macs() const {
@@ -100,9 +122,7 @@ std::string Model::summary(bool stages) const {
   const Result<Overview> overview = overview_of(model);
   if (!overview.ok()) return overview.error().message;
   std::string text;
-  const char* generation =
-      model.architecture.generation == ir::KerasGeneration::kKeras2 ? "Keras 2" : "Keras 3";
-  text += str("written by  ", generation, " ", model.architecture.version, "\n");
+  text += str("written by  ", writer_of(model), "\n");
   text += str("inputs      ", describe_ports(model.graph, model.graph.inputs), "\n");
   text += str("outputs     ", describe_ports(model.graph, model.graph.outputs), "\n\n");
   text += cell("layer", 32) + cell("operators", 28) + cell("output (1 sample)", 22) +
@@ -115,7 +135,7 @@ std::string Model::summary(bool stages) const {
   text += str("MACs        ", overview->macs, " for one sample\n");
   text += str("memory      ", overview->arena_bytes, " bytes for activations (lower bound ",
               overview->arena_lower_bound_bytes, ")\n");
-  text += str("quantised   ", model.quantization ? "int8" : "no", "\n");
+  text += str("quantised   ", quantisation_of(model), "\n");
   text += str("compiled    ",
               model.compiled ? str(model.compiled->optimizer["class_name"].as_string(),
                                    ", iteration ", model.compiled->iterations)
@@ -163,7 +183,7 @@ std::string Model::summary_json() const {
                   {"macs", overview->macs},
                   {"memory", Config::Map{{"arena_bytes", overview->arena_bytes},
                                          {"lower_bound_bytes", overview->arena_lower_bound_bytes}}},
-                  {"quantised", model.quantization.has_value()},
+                  {"quantised", quantisation_of(model) != "no"},
                   {"compiled", model.compiled.has_value()}},
       2);
 }

@@ -3,17 +3,20 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "formats/container.h"
 #include "formats/keras/keras_file.h"
+#include "formats/tflite/read_tflite.h"
 
 namespace ew::formats {
 
 Result<ir::Model> load_model(const std::string& path, const LoadOptions& options) {
   if (is_directory(path)) {
-    return unsupported(path, ": is a folder; expected a model file (.h5, .keras)");
+    return unsupported(path, ": is a folder; expected a model file (.h5, .keras, .tflite)");
   }
-  EW_TRY(const std::vector<uint8_t> bytes, read_file(path));
+  EW_TRY(const std::vector<uint8_t> bytes, read_part(path));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("PK\x03\x04")) return read_keras_zip(bytes, path);
+  if (is_tflite(bytes)) return read_tflite(bytes, path, options.int8_profile);
   const std::string suffix = file_suffix(path);
   // A user block may stand before HDF5's signature, so the suffix counts too.
   if (text.starts_with("\x89HDF\r\n\x1a\n") || suffix == ".h5" || suffix == ".hdf5") {
@@ -26,8 +29,8 @@ Result<ir::Model> load_model(const std::string& path, const LoadOptions& options
                         "name this one as the architecture");
   }
   return unsupported(path,
-                     ": expected a Keras model (.h5, .keras), found neither an HDF5 nor a "
-                     "ZIP signature");
+                     ": expected a Keras (.h5, .keras) or TFLite model, found neither an HDF5 nor "
+                     "a ZIP nor a TFLite signature");
 }
 
 }  // namespace ew::formats

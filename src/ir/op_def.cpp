@@ -53,6 +53,19 @@ const std::vector<double>& Attrs::numbers(std::string_view name) const {
   return get<std::vector<double>>(*this, name);
 }
 
+const char* int8_profile_name(Int8Profile profile) {
+  constexpr const char* kNames[] = {"tflm", "litert-ref", "xnnpack"};
+  return kNames[static_cast<size_t>(profile)];
+}
+
+Result<Int8Profile> parse_int8_profile(std::string_view name) {
+  for (const Int8Profile profile :
+       {Int8Profile::kTflm, Int8Profile::kLitertRef, Int8Profile::kXnnpack}) {
+    if (name == int8_profile_name(profile)) return profile;
+  }
+  return invalid_argument("int8 profile: expected tflm, litert-ref or xnnpack, found '", name, "'");
+}
+
 void evaluate(const OpDef& op, ConstViews in, Views out, const Attrs& attrs, Int8Profile profile) {
   const auto is_half = [](const auto& view) {
     return view.type != nullptr && (view.dtype() == DType::kF16 || view.dtype() == DType::kBF16);

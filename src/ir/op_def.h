@@ -64,6 +64,10 @@ using ReferenceFn = void (*)(ConstViews in, Views out, const Attrs& attrs);
 
 /// How int8 kernels round when they rescale an accumulator (docs/design, "One arithmetic").
 enum class Int8Profile { kTflm, kLitertRef, kXnnpack };
+/// "tflm", "litert-ref" or "xnnpack".
+const char* int8_profile_name(Int8Profile profile);
+/// The profile of that name. Error kInvalidArgument for any other.
+Result<Int8Profile> parse_int8_profile(std::string_view name);
 
 /// Integer definition for quantised tensors (input and output types carry QuantParams).
 using ReferenceI8Fn = void (*)(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);

@@ -105,9 +105,6 @@ Requantizer::Requantizer(const TensorType& x, const TensorType& w, const TensorT
     double real = double{scale_of(x)} * double{s_w} / double{scale_of(y)};
     if (rounding_ == Rounding::kFloatNearestEven) {
       real = double{scale_of(x) * s_w / scale_of(y)};
-    } else if (rounding_ == Rounding::kTwice && product == Product::kDense && scales.size() == 1) {
-      // TFLM multiplies the two scales of a per-tensor dense layer in float.
-      real = double{scale_of(x) * s_w} / double{scale_of(y)};
     }
     reals_.push_back(real);
     multipliers_.push_back(quantize_multiplier(real));

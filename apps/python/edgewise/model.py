@@ -214,15 +214,18 @@ def fit_options(batch_size: int | None, shuffle: bool, seed: int | None, threads
 
 def load_model(filepath: str | os.PathLike[str], custom_objects: object = None,
                compile: bool = True, safe_mode: bool = True, *,
-               architecture: str | os.PathLike[str] = "") -> Model:
-    """Reads a Keras .h5 or .keras file of either generation.
+               architecture: str | os.PathLike[str] = "",
+               int8_profile: str = "tflm") -> Model:
+    """Reads a Keras .h5 or .keras file of either generation, or a .tflite file.
 
-    architecture: a JSON file or model, for files that hold weights only. compile and safe_mode
+    architecture: a JSON file or model, for files that hold weights only. int8_profile: how the
+    integer operators of a .tflite file round ("tflm", "litert-ref" or "xnnpack"). compile and safe_mode
     are taken and do nothing: code in files is never run.
     """
     if custom_objects:
         raise TypeError("custom_objects: Python code cannot run natively")
-    return Model._wrap(_edgewise.load_model(os.fspath(filepath), os.fspath(architecture)))
+    return Model._wrap(_edgewise.load_model(os.fspath(filepath), os.fspath(architecture),
+                                            int8_profile))
 
 
 def _shapes(ports: list[_edgewise.Port]) -> object:
