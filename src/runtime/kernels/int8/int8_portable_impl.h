@@ -13,10 +13,8 @@ namespace ew::kernels::int8::EW_INT8_TARGET {
 inline uint8_t to_byte(const Requant& r, int32_t acc, int64_t lane) {
   if (r.rounding == Rounding::kExact) return r.exact(r.context, acc, r.channel[lane]);
   // In double the product and, near every step, the sum are exact: the proof leaves a margin.
-  const bool is_negative = r.rounding == Rounding::kFloatBySign && acc < 0;
-  const double offset = static_cast<double>(is_negative ? r.offset_negative[lane] : r.offset[lane]);
-  const double shift = r.rounding == Rounding::kFloatBySign ? 128.0 : 0.0;
-  const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + shift;
+  const auto offset = static_cast<double>(acc < 0 ? r.offset_negative[lane] : r.offset[lane]);
+  const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + 128.0;
   // Truncation is floor() for what is not clamped.
   const auto whole = static_cast<int32_t>(std::clamp(y, 0.0, 255.5));
   return static_cast<uint8_t>(std::clamp<int32_t>(whole, r.min, r.max));
