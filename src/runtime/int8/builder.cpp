@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace ew::runtime::int8 {
 
@@ -17,6 +18,9 @@ void RequantPlace::link(const uint8_t* constants) {
   requant.offset = static_cast<const float*>(at(offset));
   requant.offset_negative = static_cast<const float*>(at(offset_negative));
   requant.channel = static_cast<const int32_t*>(at(channel));
+  if (multiplier == 0) return;
+  requant.multiplier = static_cast<const int32_t*>(at(multiplier));
+  requant.shift = static_cast<const int32_t*>(at(shift));
 }
 
 Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
@@ -198,56 +202,89 @@ Builder::Placed Builder::use_plain(ValueId id) {
   return copy_with(any, id, {});
 }
 
+namespace {
+
+using Proofs = std::map<int32_t, FloatForm>;
+
+// A form of one kind for every channel, or nothing.
+template <typename F>
+std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
+                                const std::vector<ChannelForm>& forms, F prove_one) {
+  Proofs proved;
+  for (const int32_t c : channels) {
+    if (c < 0 || proved.contains(c)) continue;
+    const ChannelForm& form = forms[static_cast<size_t>(c)];
+    if (!form.is_monotone) return std::nullopt;
+    const FloatForm f = prove_one(form);
+    if (!f.is_proved) return std::nullopt;
+    proved[c] = f;
+  }
+  return proved;
+}
+
+}  // namespace
+
 RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const std::vector<ChannelForm>& forms, ops::int8::Range range,
-                                 const ExactFunction& exact) {
+                                 const ExactFunction& exact, bool may_use_bits) {
   const bool clamps = range.min > -128 || range.max < 127;
-  std::map<int32_t, FloatForm> proved;
-  const auto prove_all = [&](int shift, bool by_sign) {
-    proved.clear();
-    for (const int32_t c : channels) {
-      if (c < 0 || proved.contains(c)) continue;
-      const ChannelForm& form = forms[static_cast<size_t>(c)];
-      if (!form.is_monotone) return false;
-      const FloatForm f = prove(form.steps, form.slope, form.zero, shift, by_sign);
-      if (!f.is_proved) return false;
-      proved[c] = f;
-    }
-    return true;
-  };
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
   r.max = static_cast<uint8_t>(range.max + 128);
   r.exact = exact.call;
   r.context = exact.context;
-  if (!clamps && prove_all(128, false)) {
-    r.rounding = Rounding::kFloat;
-  } else if ((clamps && prove_all(0, false)) || prove_all(0, true)) {
-    r.rounding = Rounding::kFloatBySign;
-  } else {
-    r.rounding = Rounding::kExact;
-    proved.clear();
+  std::optional<Proofs> proved;
+  if (may_use_bits && table_.has_bits && !clamps) {
+    proved = prove_all(channels, forms, [](const ChannelForm& f) {
+      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
+    });
+    r.rounding = Rounding::kBits;
+  }
+  if (!proved) {
+    proved = prove_all(channels, forms, [](const ChannelForm& f) {
+      return prove_any(f.steps, f.slope, f.zero, f.is_relu);
+    });
+    r.rounding = proved ? Rounding::kFloat : Rounding::kExact;
   }
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
+  keep_requant(channels, forms, proved.value_or(Proofs()), exact, place);
+  return place;
+}
 
+void Builder::keep_requant(const std::vector<int32_t>& channels,
+                           const std::vector<ChannelForm>& forms,
+                           const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                           RequantPlace& place) {
+  kernels::int8::Requant& r = place.requant;
   const size_t lanes = channels.size();
-  std::vector<int32_t> bias(lanes, 0);
+  const int32_t start = r.rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
+  std::vector<int32_t> bias(lanes, start);
   std::vector<float> scale(lanes, 0);
   std::vector<float> offset(lanes, 0);
   std::vector<float> negative(lanes, 0);
+  std::vector<int32_t> multiplier(lanes, 0);
+  std::vector<int32_t> shift(lanes, 0);
+  const ops::int8::Requantizer* twice = exact.twice;
+  bool right_only = twice != nullptr;
   for (size_t i = 0; i < lanes; ++i) {
-    if (channels[i] < 0) continue;
-    const auto it = proved.find(channels[i]);
+    const int32_t c = channels[i];
+    if (c < 0) continue;
+    const auto it = proved.find(c);
     const FloatForm form = it == proved.end() ? FloatForm() : it->second;
     // Sums wrap, so the bias may.
-    bias[i] =
-        static_cast<int32_t>(static_cast<uint32_t>(forms[static_cast<size_t>(channels[i])].bias) -
-                             static_cast<uint32_t>(form.centre));
+    bias[i] = static_cast<int32_t>(static_cast<uint32_t>(start) +
+                                   static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
+                                   static_cast<uint32_t>(form.centre));
     scale[i] = form.scale;
     offset[i] = form.offset;
     negative[i] = form.offset_negative;
+    if (twice == nullptr) continue;
+    const ops::int8::Multiplier m = twice->multiplier(c % exact.period);
+    multiplier[i] = m.value;
+    shift[i] = -m.shift;
+    right_only &= shift[i] >= 0;
   }
   const auto keep = [&](const auto& values) {
     const size_t at = reserve(values.size() * sizeof(values[0]));
@@ -257,9 +294,14 @@ RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
   place.bias = keep(bias);
   place.scale = keep(scale);
   place.offset = keep(offset);
-  place.offset_negative = r.rounding == Rounding::kFloatBySign ? keep(negative) : place.offset;
-  place.channel = r.rounding == Rounding::kExact ? keep(channels) : place.bias;
-  return place;
+  place.offset_negative = r.rounding == Rounding::kFloat ? keep(negative) : place.offset;
+  place.channel = place.bias;
+  if (r.rounding != Rounding::kExact) return;
+  place.channel = keep(channels);
+  if (!right_only) return;
+  place.multiplier = keep(multiplier);
+  place.shift = keep(shift);
+  r.zero = twice->zero();
 }
 
 std::unique_ptr<Region> Builder::build() {

@@ -1,6 +1,7 @@
 #pragma once
 // What the parts of an int8 region are built with. Internal to this folder.
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <vector>
@@ -40,6 +41,8 @@ struct RequantPlace {
   size_t offset = 0;
   size_t offset_negative = 0;
   size_t channel = 0;
+  size_t multiplier = 0;  ///< 0: none (no constants start with them)
+  size_t shift = 0;
   void link(const uint8_t* constants);
 };
 
@@ -47,7 +50,8 @@ struct RequantPlace {
 struct ChannelForm {
   Steps steps;  ///< of the exact function; ignored unless is_monotone
   bool is_monotone = true;
-  double slope = 1;  ///< the real line that the steps follow
+  bool is_relu = false;  ///< clamped where the sign of the sum changes
+  double slope = 1;      ///< the real line that the steps follow
   double zero = 0;
   int32_t bias = 0;  ///< added to the sums of bytes and weights
 };
@@ -56,6 +60,10 @@ struct ChannelForm {
 struct ExactFunction {
   uint8_t (*call)(const void* context, int32_t acc, int32_t channel) = nullptr;
   const void* context = nullptr;
+  /// If it rounds twice: for kernels that can do that themselves.
+  const ops::int8::Requantizer* twice = nullptr;
+  int32_t period =
+      std::numeric_limits<int32_t>::max();  ///< its channel is the kernel's modulo this
 };
 
 /// Builds one region.
@@ -97,9 +105,10 @@ class Builder {
 
   /// The constants of lanes whose channels are `channels` (-1: none; whole vectors). `forms` are
   /// indexed by channel.
+  /// `may_use_bits`: the kernel knows Rounding::kBits.
   RequantPlace requantize(const std::vector<int32_t>& channels,
                           const std::vector<ChannelForm>& forms, ops::int8::Range range,
-                          const ExactFunction& exact);
+                          const ExactFunction& exact, bool may_use_bits);
 
  private:
   friend class Region;
@@ -115,6 +124,9 @@ class Builder {
   void fill_border(const Placed& placed, ir::ValueId id);
   Placed copy_with(const Placed& from, ir::ValueId id, const Border& border);
   ir::ValueId root(ir::ValueId id) const { return roots_[static_cast<size_t>(id)]; }
+  void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
+                    const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                    RequantPlace& place);
   void hand_out(ir::ValueId id);
   void end_node();
   void finish();

@@ -82,22 +82,30 @@ std::vector<ChannelForm> channel_forms(const Requantizer& exact, const int8_t* w
     if (!form.is_monotone) continue;
     form.slope = std::max(exact.real(channel), 1e-30);
     form.zero = exact.zero();
+    form.is_relu = exact.range().min >= exact.zero();
     form.steps = steps_of(exact, channel, lowest, highest);
   }
   return forms;
 }
 
-ExactFunction exact_function(const Requantizer& exact) {
-  return {[](const void* context, int32_t acc, int32_t channel) {
-            return static_cast<uint8_t>((*static_cast<const Requantizer*>(context))(acc, channel) +
-                                        128);
-          },
-          &exact};
-}
+// The exact functions of a step's channels; `period` channels repeat (see widened()).
+struct ExactChannels {
+  Requantizer of;
+  int32_t period;
+
+  ExactFunction function() const {
+    const auto call = [](const void* context, int32_t acc, int32_t channel) {
+      const auto& self = *static_cast<const ExactChannels*>(context);
+      return static_cast<uint8_t>(self.of(acc, channel % self.period) + 128);
+    };
+    const bool is_twice = of.rounding() == Requantizer::Rounding::kTwice;
+    return {.call = call, .context = this, .twice = is_twice ? &of : nullptr, .period = period};
+  }
+};
 
 class ConvStep final : public Step {
  public:
-  ConvStep(int node, Requantizer r) : Step(node), exact(std::move(r)) {}
+  ConvStep(int node, ExactChannels e) : Step(node), exact(std::move(e)) {}
 
   void link(const uint8_t* constants) override {
     shape.segment_offsets = offsets.data();
@@ -117,7 +125,7 @@ class ConvStep final : public Step {
     size_t weights = 0;
     RequantPlace requant;
   };
-  Requantizer exact;
+  ExactChannels exact;
   ConvShape shape;
   std::vector<int32_t> offsets;
   std::vector<Part> parts;
@@ -130,7 +138,7 @@ class ConvStep final : public Step {
 
 class DepthwiseStep final : public Step {
  public:
-  DepthwiseStep(int node, Requantizer r) : Step(node), exact(std::move(r)) {}
+  DepthwiseStep(int node, ExactChannels e) : Step(node), exact(std::move(e)) {}
 
   void link(const uint8_t* constants) override {
     requant.link(constants);
@@ -140,7 +148,7 @@ class DepthwiseStep final : public Step {
     depthwise(shape, packed, requant.requant, slots[in] + in_offset, slots[out] + out_offset);
   }
 
-  Requantizer exact;
+  ExactChannels exact;
   DepthwiseShape shape;
   RequantPlace requant;
   size_t weights = 0;
@@ -158,14 +166,44 @@ const int32_t* bias_of(const Graph& g, const Node& node) {
   return g.value(node.inputs[2]).data.values<int32_t>().data();
 }
 
-Requantizer requantizer_of(const Graph& g, const Node& node, int64_t channels, Product product) {
-  return {g.type(node.inputs[0]),
-          g.type(node.inputs[1]),
-          g.type(node.outputs[0]),
-          channels,
-          node.attrs,
-          product,
-          g.int8_profile};
+ExactChannels exact_of(const Graph& g, const Node& node, int64_t channels, Product product) {
+  return {{g.type(node.inputs[0]), g.type(node.inputs[1]), g.type(node.outputs[0]), channels,
+           node.attrs, product, g.int8_profile},
+          static_cast<int32_t>(channels)};
+}
+
+// Neighbouring output pixels of few channels as one pixel of more: each has the kernel at its own
+// place in a row that is wider by the steps between them. Fills vectors that would be half empty.
+std::vector<int8_t> widened(const int8_t* w, ConvShape& s, int64_t channels, int64_t pixels) {
+  const int64_t bytes = s.segment_bytes + (pixels - 1) * s.in_pixel;
+  std::vector<int8_t> wide(static_cast<size_t>(s.segments * bytes * pixels * channels), 0);
+  for (int64_t i = 0; i < s.segments; ++i) {
+    for (int64_t k = 0; k < s.segment_bytes; ++k) {
+      const int8_t* from = w + (i * s.segment_bytes + k) * channels;
+      for (int64_t p = 0; p < pixels; ++p) {
+        const int64_t at = ((i * bytes + k + p * s.in_pixel) * pixels + p) * channels;
+        std::copy_n(from, channels, wide.begin() + at);
+      }
+    }
+  }
+  s.segment_bytes = bytes;
+  s.in_pixel *= pixels;
+  s.out_pixel *= pixels;
+  s.out_w /= pixels;
+  return wide;
+}
+
+// How many pixels to take as one: as many as fit 16 channels and cost no more products.
+int64_t pixels_as_one(const ConvShape& s, int64_t channels) {
+  constexpr int64_t kLanes = 16;
+  const auto dwords = [](int64_t bytes) { return (bytes + 3) / 4; };
+  int64_t best = 1;
+  for (int64_t pixels = 2; pixels * channels <= kLanes; pixels *= 2) {
+    const int64_t wide = dwords(s.segment_bytes + (pixels - 1) * s.in_pixel);
+    const bool fits = s.out_w % pixels == 0 && s.out_w / pixels >= 8 && s.out_pixel == channels;
+    if (fits && wide <= pixels * dwords(s.segment_bytes)) best = pixels;
+  }
+  return best;
 }
 
 // Plans, packs and appends the blocks of a step whose shape is set.
@@ -174,8 +212,19 @@ void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, in
   const Int8Table& table = b.table();
   const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
   const int64_t taps = step->shape.segments * step->shape.segment_bytes;
-  const std::vector<ChannelForm> forms = channel_forms(
-      step->exact, w, taps, channels, bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  std::vector<ChannelForm> forms =
+      channel_forms(step->exact.of, w, taps, channels, bias_of(g, node),
+                    ops::int8::zero_of(g.type(node.inputs[0])));
+  std::vector<int8_t> wide;
+  if (const int64_t pixels = pixels_as_one(step->shape, channels); pixels > 1) {
+    wide = widened(w, step->shape, channels, pixels);
+    w = wide.data();
+    channels *= pixels;
+    const size_t period = forms.size();
+    while (forms.size() < static_cast<size_t>(channels)) {
+      forms.push_back(forms[forms.size() - period]);
+    }
+  }
   step->shape.segment_offsets = step->offsets.data();
   std::vector<ConvBlock> blocks(static_cast<size_t>(channels));
   const int64_t count = table.plan_conv(step->shape, channels, blocks.data(), channels);
@@ -192,7 +241,7 @@ void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, in
                                                  : -1);
       }
     }
-    part.requant = b.requantize(lanes, forms, step->exact.range(), exact_function(step->exact));
+    part.requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
     step->parts.push_back(part);
   }
   step->conv = table.conv;
@@ -235,7 +284,7 @@ void add_conv(Builder& b, const Node& node) {
   const Builder::Placed out = b.define(node.outputs[0]);
   const int64_t channels = out.layout.c;
   auto step = std::make_unique<ConvStep>(b.node_index(),
-                                         requantizer_of(g, node, channels, Product::kConvolution));
+                                         exact_of(g, node, channels, Product::kConvolution));
   step->in = in.slot;
   step->out = out.slot;
   step->in_offset = (in.layout.border.top - window.y.pad_begin) * in.layout.row() +
@@ -276,8 +325,8 @@ void add_dense(Builder& b, const Node& node) {
   const Builder::Placed in = b.use_plain(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
   const int64_t channels = out.layout.c;
-  auto step = std::make_unique<ConvStep>(b.node_index(),
-                                         requantizer_of(g, node, channels, Product::kDense));
+  auto step =
+      std::make_unique<ConvStep>(b.node_index(), exact_of(g, node, channels, Product::kDense));
   const Layout& to = out.layout;
   step->in = in.slot;
   step->out = out.slot;
@@ -317,8 +366,8 @@ void add_depthwise(Builder& b, const Node& node) {
   const Builder::Placed in = b.use(node.inputs[0], conv_border(g, node));
   const Builder::Placed out = b.define(node.outputs[0]);
   const int64_t channels = out.layout.c;
-  auto step = std::make_unique<DepthwiseStep>(
-      b.node_index(), requantizer_of(g, node, channels, Product::kConvolution));
+  auto step = std::make_unique<DepthwiseStep>(b.node_index(),
+                                              exact_of(g, node, channels, Product::kConvolution));
   step->in = in.slot;
   step->out = out.slot;
   step->in_offset = (in.layout.border.top - window.y.pad_begin) * in.layout.row() +
@@ -346,9 +395,9 @@ void add_depthwise(Builder& b, const Node& node) {
     lanes.push_back(static_cast<int32_t>(table.depthwise_channel(step->shape, l)));
   }
   const std::vector<ChannelForm> forms =
-      channel_forms(step->exact, w, window.y.kernel * window.x.kernel, channels, bias_of(g, node),
-                    ops::int8::zero_of(g.type(node.inputs[0])));
-  step->requant = b.requantize(lanes, forms, step->exact.range(), exact_function(step->exact));
+      channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
+                    bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  step->requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
   step->depthwise = table.depthwise;
   b.add_step(std::move(step));
 }

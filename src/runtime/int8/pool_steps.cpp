@@ -60,10 +60,11 @@ struct MeanOf {
 
 template <typename F>
 ExactFunction exact_function(const F* f) {
-  return {[](const void* context, int32_t acc, int32_t) {
-            return static_cast<uint8_t>((*static_cast<const F*>(context))(acc) + 128);
-          },
-          f};
+  return {.call =
+              [](const void* context, int32_t acc, int32_t) {
+                return static_cast<uint8_t>((*static_cast<const F*>(context))(acc) + 128);
+              },
+          .context = f};
 }
 
 // Sums of windows, each with the requantisation for its number of taps.
@@ -85,7 +86,8 @@ class SumStep final : public Step {
     // All channels alike, in whole vectors.
     const std::vector<int32_t> lanes(static_cast<size_t>((in.layout.c + 15) / 16 * 16), 0);
     counts.push_back(count);
-    requants.push_back(b.requantize(lanes, {form}, {}, exact_function(functions.back().get())));
+    requants.push_back(
+        b.requantize(lanes, {form}, {}, exact_function(functions.back().get()), false));
   }
   void link(const uint8_t* constants) override {
     for (RequantPlace& place : requants) place.link(constants);

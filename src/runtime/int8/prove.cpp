@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "runtime/kernels/int8/int8_kernels.h"
+
 namespace ew::runtime::int8 {
 namespace {
 
@@ -42,7 +44,7 @@ std::array<double, 2> extremes(const std::vector<double>& at, const std::vector<
 struct Constraints {
   std::vector<double> at;
   std::vector<double> level;
-  // Those of one side only: where a step lies between the signs, and the ends of the domain.
+  // Of the first and the last accumulator.
   std::vector<std::array<double, 2>> at_least;  // {at, level}
   std::vector<std::array<double, 2>> below;     // {at of the last one below level, level}
 
@@ -94,34 +96,50 @@ float neighbour(float x, int ulps) {
 }
 int zigzag(int n) { return n % 2 != 0 ? -(n + 1) / 2 : n / 2; }
 
-// The constraints on one offset, relative to the centre; `sign`: -1 and 1 keep one sign's, 0 all.
-Constraints constraints_of(const Steps& s, int64_t centre, int shift, int sign) {
+// The constraints on one offset, relative to the centre; `side`: -1 keeps those of accumulators
+// below the centre, 1 the others, 0 all.
+Constraints constraints_of(const Steps& s, int64_t centre, int shift, int side) {
   Constraints c;
   c.at.reserve(264);
   c.level.reserve(264);
-  const auto has = [&](int64_t acc) { return sign == 0 || (acc < 0) == (sign < 0); };
+  const auto has = [&](int64_t acc) { return side == 0 || (acc < centre) == (side < 0); };
   for (size_t i = 0; i < s.at.size(); ++i) {
     const int64_t acc = s.at[i];
     const int level = s.first + 1 + static_cast<int>(i) + shift;
-    if (has(acc) && has(acc - 1)) {
-      c.add(acc - centre, level);
-    } else if (has(acc)) {
-      c.at_least.push_back({static_cast<double>(acc - centre), static_cast<double>(level)});
-    } else if (has(acc - 1)) {
-      c.below.push_back({static_cast<double>(acc - 1 - centre), static_cast<double>(level)});
-    }
+    if (has(acc) && has(acc - 1)) c.add(acc - centre, level);
   }
-  const int64_t from = sign > 0 ? std::max<int64_t>(s.lowest, 0) : s.lowest;
-  const int64_t to = sign < 0 ? std::min<int64_t>(s.highest, -1) : s.highest;
-  if (from == s.lowest && from <= to && !s.clamps_below) {
-    c.at_least.push_back(
-        {static_cast<double>(from - centre), static_cast<double>(s.first + shift)});
-  }
-  if (to == s.highest && from <= to && !s.clamps_above) {
-    c.below.push_back({static_cast<double>(to - centre), static_cast<double>(s.last + 1 + shift)});
+  // What the step across the split would say, and the ends of the domain.
+  const auto value = [&](int64_t acc) {
+    return s.first +
+           static_cast<int>(std::upper_bound(s.at.begin(), s.at.end(), acc) - s.at.begin());
+  };
+  const auto must_reach = [&](int64_t acc) {
+    const int v = value(acc);
+    if (v == s.first && s.clamps_below) return;
+    c.at_least.push_back({static_cast<double>(acc - centre), static_cast<double>(v + shift)});
+  };
+  const auto must_not_pass = [&](int64_t acc) {
+    const int v = value(acc);
+    if (v == s.last && s.clamps_above) return;
+    c.below.push_back({static_cast<double>(acc - centre), static_cast<double>(v + 1 + shift)});
+  };
+  const int64_t from = side > 0 ? std::max(s.lowest, centre) : s.lowest;
+  const int64_t to = side < 0 ? std::min(s.highest, centre - 1) : s.highest;
+  if (from <= to) {
+    must_reach(from);
+    must_not_pass(to);
   }
   if (!c.at.empty()) c.pad();
   return c;
+}
+
+constexpr int kCentres = 4;
+constexpr int kScales = 65;
+
+// The accumulator where the result is 0: there an offset has most bits after the point.
+int64_t origin_of(const Steps& s, double slope, double zero) {
+  return static_cast<int64_t>(std::clamp(std::floor(-zero / slope), static_cast<double>(s.lowest),
+                                         static_cast<double>(s.highest)));
 }
 
 // ceil(target / m) for m > 0, |target| <= 2^62.
@@ -165,34 +183,76 @@ Steps steps_of(const Requantizer& exact, int64_t channel, int64_t lowest, int64_
   return s;
 }
 
-FloatForm prove(const Steps& steps, double slope, double zero, int shift, bool by_sign) {
+FloatForm prove(const Steps& steps, double slope, double zero, std::optional<int64_t> split) {
   FloatForm form;
   if (steps.at.empty()) {  // a dead channel: one value
-    form.offset = form.offset_negative = static_cast<float>(steps.first + shift) + 0.5F;
+    form.offset = form.offset_negative = static_cast<float>(steps.first) + 0.5F;
     form.is_proved = true;
     return form;
   }
-  // Where the result is 0 an offset has most bits after the point.
-  const double origin = std::floor(-(zero + shift) / slope);
-  const int64_t middle =
-      by_sign ? 0
-              : static_cast<int64_t>(std::clamp(origin, static_cast<double>(steps.lowest),
-                                                static_cast<double>(steps.highest)));
-  constexpr int kCentres = 4;
-  constexpr int kScales = 65;
-  for (int move = 0; move < (by_sign ? 1 : kCentres); ++move) {
+  const int64_t middle = split ? *split : origin_of(steps, slope, zero);
+  for (int move = 0; move < (split ? 1 : kCentres); ++move) {
     const int64_t centre = middle + zigzag(move);
-    const Constraints all = constraints_of(steps, centre, shift, by_sign ? 1 : 0);
-    const Constraints negative = by_sign ? constraints_of(steps, centre, shift, -1) : Constraints();
-    if (!all.is_exact() || !negative.is_exact()) continue;
+    const Constraints upper = constraints_of(steps, centre, 0, split ? 1 : 0);
+    const Constraints lower = split ? constraints_of(steps, centre, 0, -1) : Constraints();
+    if (!upper.is_exact() || !lower.is_exact()) continue;
     for (int n = 0; n < kScales; ++n) {
       form.scale = neighbour(static_cast<float>(slope), zigzag(n));
-      if (!pick_offset(all.bounds(static_cast<double>(form.scale)), form.offset)) continue;
+      const auto scale = static_cast<double>(form.scale);
+      if (!pick_offset(upper.bounds(scale), form.offset)) continue;
       form.offset_negative = form.offset;
-      if (by_sign &&
-          !pick_offset(negative.bounds(static_cast<double>(form.scale)), form.offset_negative)) {
-        continue;
-      }
+      if (split && !pick_offset(lower.bounds(scale), form.offset_negative)) continue;
+      form.centre = static_cast<int32_t>(centre);
+      form.is_proved = true;
+      return form;
+    }
+  }
+  return form;
+}
+
+FloatForm prove_any(const Steps& steps, double slope, double zero, bool is_relu) {
+  FloatForm form;
+  if (is_relu || steps.at.empty()) form = prove(steps, slope, zero, std::nullopt);
+  if (!form.is_proved) form = prove(steps, slope, zero, 0);
+  constexpr size_t kSplits = 8;
+  for (size_t i = 1; i < kSplits && !form.is_proved; ++i) {
+    form = prove(steps, slope, zero, steps.at[steps.at.size() * i / kSplits]);
+  }
+  return form;
+}
+
+FloatForm prove_bits(const Steps& steps, double slope, double zero) {
+  using kernels::int8::kFloatOne;
+  constexpr int kShift = 128;
+  constexpr int64_t kMost =
+      (int64_t{1} << 22) - 1;  // of accumulators, so that their float is exact
+  constexpr int kMoves = 1024;
+  FloatForm form;
+  if (steps.at.empty()) {
+    form.offset = static_cast<float>(steps.first + kShift) + 0.5F;
+    form.is_proved = std::max(-steps.lowest, steps.highest) <= kMost;
+    return form;
+  }
+  const int64_t middle = origin_of(steps, slope, zero + kShift);
+  const Constraints all = constraints_of(steps, middle, kShift, 0);
+  if (!all.is_exact()) return form;
+  for (int n = 0; n < kScales; ++n) {
+    form.scale = neighbour(static_cast<float>(slope), zigzag(n));
+    const auto scale = static_cast<double>(form.scale);
+    const Bounds b = all.bounds(scale);
+    const double low = b.low < -1e29 ? b.high - scale : b.low;
+    const double high = b.high > 1e29 ? b.low + scale : b.high;
+    if (high - low < 2 * kMargin) continue;
+    // The offset takes back kFloatOne * scale, so its last bit is about as large as the scale;
+    // moving the centre by whole accumulators tries other remainders.
+    const double target = (low + high) / 2;
+    for (int64_t moved = 0; moved < kMoves; ++moved) {
+      const double start = (kFloatOne + static_cast<double>(moved)) * scale;
+      form.offset = static_cast<float>(target - start);
+      const double offset = static_cast<double>(form.offset) + start;
+      if (offset < low + kMargin || offset >= high - kMargin) continue;
+      const int64_t centre = middle - moved;
+      if (steps.lowest - centre < -kMost || steps.highest - centre > kMost) return form;
       form.centre = static_cast<int32_t>(centre);
       form.is_proved = true;
       return form;

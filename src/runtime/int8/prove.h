@@ -8,6 +8,7 @@
 // must be found are a scale and an offset of 24 bits that meet every step.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ops/int8.h"
@@ -43,10 +44,18 @@ struct FloatForm {
   bool is_proved = false;
 };
 
-/// A float form whose results are the values + shift. `slope` and `zero`: the real line that the
-/// steps follow. By sign: half-away-from-zero rounds the two signs differently, so values that are
-/// not clamped at zero may need an offset for each; the centre is 0 then.
-FloatForm prove(const Steps& steps, double slope, double zero, int shift, bool by_sign);
+/// The form kernels::int8::Rounding::kFloat. `slope` and `zero`: the real line that the steps
+/// follow. Without a split both offsets are one. With it, accumulators below `split`, which becomes
+/// the centre, have an offset of their own: half-away-from-zero rounds the two signs differently.
+FloatForm prove(const Steps& steps, double slope, double zero, std::optional<int64_t> split);
+
+/// Any of these forms: without a split first if `is_relu` (values are clamped where the sign
+/// changes), then split at the sign change, then elsewhere.
+FloatForm prove_any(const Steps& steps, double slope, double zero, bool is_relu);
+
+/// The form Rounding::kBits of values + 128 that are clamped at nothing but the byte's ends. The
+/// offset is that of the multiply-add, on floats kFloatOne + acc - centre.
+FloatForm prove_bits(const Steps& steps, double slope, double zero);
 
 template <typename F>
 Steps find_steps(F f, double slope, double zero, ops::int8::Range range, int64_t lowest,

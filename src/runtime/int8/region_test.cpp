@@ -129,6 +129,8 @@ class CaseMaker {
     const int32_t zero = r_.chance(50) ? -128 : static_cast<int32_t>(r_.pick(-128, 127));
     return params(scale, zero);
   }
+  std::shared_ptr<const QuantParams> quant_of(ValueId id) { return b_.type(id).quant; }
+  Shape shape_of(ValueId id) { return b_.shape(id); }
   std::shared_ptr<const QuantParams> any_quant() {
     return params(r_.real(0.01F, 0.3F), static_cast<int32_t>(r_.pick(-128, 127)));
   }
@@ -178,7 +180,7 @@ void check_case(const Case& c, bool expect_region = true) {
       for (size_t k = 0; k < expected[i].size_bytes(); ++k) {
         if (a[k] != b[k] && wrong++ == 0) first = k;
       }
-      CHECK_MESSAGE(wrong == 0, kernels::to_string(target), ": ", wrong, " of ",
+      CHECK_MESSAGE(wrong == 0, std::string(kernels::to_string(target)), ": ", wrong, " of ",
                     expected[i].size_bytes(), " bytes differ, the first at ", first, ": ", c.text);
     }
   }
@@ -339,6 +341,57 @@ Case unary_case(uint32_t seed) {
   return m.finish(m.add(*op, {x}, {}, quant));
 }
 
+// A small net: convolutions, residual sums, poolings, then dense and softmax.
+Case net_case(uint32_t seed) {
+  CaseMaker m(seed);
+  Random& r = m.random();
+  int64_t c = r.pick(1, 4);
+  ValueId x = m.input({r.chance(80) ? 1 : 2, r.pick(12, 24), r.pick(12, 24), c});
+  const auto conv = [&](ValueId from, int64_t kernel, int64_t channels, int64_t stride) {
+    std::vector<ValueId> in{from};
+    m.kernel(from, {kernel, kernel, c, channels}, 3, channels, in);
+    Attrs attrs{{"padding", std::string("same")}, {"strides", Ints{stride, stride}}};
+    merge(attrs, m.clamp());
+    const auto quant = m.product_quant(from, kernel * kernel * c);
+    return m.add(ops::kConv, in, attrs, quant);
+  };
+  const int64_t blocks = r.pick(1, 4);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t stride = i < 2 && r.chance(40) ? 2 : 1;
+    if (r.chance(50)) {  // depthwise and pointwise
+      std::vector<ValueId> in{x};
+      m.kernel(x, {3, 3, c, 1}, 2, c, in);
+      const auto quant = m.product_quant(x, 9);
+      x = m.add(ops::kDepthwiseConv, in,
+                {{"padding", std::string("same")}, {"strides", Ints{stride, stride}}}, quant);
+      const int64_t channels = r.pick(4, 80);
+      x = conv(x, 1, channels, 1);
+      c = channels;
+    } else {  // two convolutions beside their input
+      const int64_t channels = 8 * r.pick(1, 5);
+      x = conv(x, 3, channels, stride);
+      c = channels;
+      const ValueId y = conv(conv(x, 3, c, 1), 3, c, 1);
+      const auto quant = m.any_quant();
+      x = m.add(ops::kAdd, {x, y}, {{"clamp_min", 0.0}}, quant);
+    }
+  }
+  const auto same = m.quant_of(x);
+  const Shape shape = m.shape_of(x);
+  if (r.chance(60)) {
+    x = m.add(ops::kAvgPool, {x}, {{"pool", Ints{shape[1], shape[2]}}}, same);
+  } else {
+    x = m.add(ops::kMaxPool, {x}, {{"pool", Ints{2, 2}}, {"strides", Ints{2, 2}}}, same);
+  }
+  x = m.add(ops::kReshape, {x}, {{"shape", Ints{0, -1}}}, same);
+  const int64_t k = m.shape_of(x)[1];
+  std::vector<ValueId> in{x};
+  m.kernel(x, {k, 10}, 1, 10, in);
+  const auto quant = m.product_quant(x, k);
+  x = m.add(ops::kDense, in, {}, quant);
+  return m.finish(m.add(ops::kSoftmax, {x}, {}, params(1.F / 256, -128)));
+}
+
 void check_many(Case (*make)(uint32_t), uint32_t first, uint32_t count) {
   for (uint32_t seed = first; seed < first + count; ++seed) {
     Case c = make(seed);
@@ -365,6 +418,24 @@ TEST_CASE("int8 region: pad, concat, quantize and dequantize equal their referen
   check_many(layout_case, 8000, 80);
 }
 TEST_CASE("int8 region: tables equal their references") { check_many(unary_case, 9000, 40); }
+TEST_CASE("int8 region: whole nets equal their references") { check_many(net_case, 10000, 60); }
+
+TEST_CASE("int8 region: nearly every block of channels has a proved form") {
+  // Without it every test above would pass by the slow exact functions alone.
+  int64_t blocks = 0;
+  int64_t exact = 0;
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    const Case c = conv_case(seed);
+    const auto executor = Executor::create(c.graph, {});
+    REQUIRE(executor.ok());
+    for (const Region* region : (*executor)->regions()) {
+      blocks += region->block_count();
+      exact += region->exact_block_count();
+    }
+  }
+  CHECK(blocks > 40);
+  CHECK(exact * 10 < blocks);
+}
 
 }  // namespace
 }  // namespace ew::runtime::int8

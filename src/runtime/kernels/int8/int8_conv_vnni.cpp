@@ -95,6 +95,14 @@ EW_INLINE void store_16(uint8_t* out, __m128i bytes, int64_t channels) {
   }
 }
 
+void store_exact(const Requant& r, const int32_t* acc, int64_t lanes, int64_t first, uint8_t* out) {
+  int32_t bytes[64];
+  exact_bytes(r, acc, 0, lanes, bytes);
+  for (int64_t l = 0; l < lanes; ++l) {
+    if (r.channel[l] >= 0) out[r.channel[l] - first] = static_cast<uint8_t>(bytes[l]);
+  }
+}
+
 template <int Vectors, int Pixels, Rounding R>
 EW_INLINE void store(const ConvShape& s, const ConvBlock& b, const __m512i (&acc)[Pixels][Vectors],
                      uint8_t* out) {
@@ -104,7 +112,7 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b, const __m512i (&acc
     EW_UNROLL for (int p = 0; p < Pixels; ++p) {
       int32_t lanes[16 * Vectors];
       EW_UNROLL for (int v = 0; v < Vectors; ++v) _mm512_storeu_si512(lanes + 16 * v, acc[p][v]);
-      store_exact(r, lanes, 0, 16 * Vectors, b.first, out + p * step);
+      store_exact(r, lanes, 16 * Vectors, b.first, out + p * step);
     }
   } else if constexpr (Vectors == 4) {
     const __mmask64 mask = first_bytes(b.channels);
@@ -190,11 +198,11 @@ struct Tile {
 };
 template <int Vectors, int Pixels>
 constexpr Tile tile() {
-  return {Vectors,
-          Pixels,
-          {run_block<Vectors, Pixels, Rounding::kFloat>,
-           run_block<Vectors, Pixels, Rounding::kFloatBySign>,
-           run_block<Vectors, Pixels, Rounding::kExact>}};
+  return {
+      Vectors,
+      Pixels,
+      {run_block<Vectors, Pixels, Rounding::kBits>, run_block<Vectors, Pixels, Rounding::kFloat>,
+       run_block<Vectors, Pixels, Rounding::kExact>}};
 }
 
 constexpr Tile kTiles[] = {
@@ -230,14 +238,6 @@ const Tile& best_tile(const ConvShape& s, int vectors) {
 }
 
 }  // namespace
-
-void store_exact(const Requant& r, const int32_t* acc, int64_t lane0, int64_t lanes,
-                 int64_t first_byte, uint8_t* out) {
-  for (int64_t l = 0; l < lanes; ++l) {
-    const int32_t channel = r.channel[lane0 + l];
-    if (channel >= 0) out[channel - first_byte] = r.exact(r.context, acc[l], channel);
-  }
-}
 
 int64_t plan_conv(const ConvShape& s, int64_t channels, ConvBlock* blocks, int64_t limit) {
   // One width for all but the rest, which takes the narrowest that holds it.

@@ -61,18 +61,15 @@ EW_INLINE __m512i load_row(const uint8_t* p, __m512i order) {
 
 template <Rounding R>
 EW_INLINE void store(const Requant& r, const __m512i* acc, int64_t lane0, int64_t bytes,
-                     int64_t channels, uint8_t* out) {
+                     uint8_t* out) {
   if constexpr (R == Rounding::kExact) {
-    // Lanes hold byte channel_of(4, v, l) of the 64; the channel follows from it.
     alignas(64) int32_t lanes[64];
     for (int v = 0; v < 4; ++v) _mm512_store_si512(lanes + 16 * v, acc[v]);
-    for (int v = 0; v < 4; ++v) {
-      for (int l = 0; l < kLanes; ++l) {
-        const int64_t at = channel_of(4, v, l);
-        if (at >= bytes) continue;
-        const int64_t channel = (lane0 + at) % channels;
-        out[at] = r.exact(r.context, lanes[16 * v + l], static_cast<int32_t>(channel));
-      }
+    int32_t exact[64];
+    exact_bytes(r, lanes, lane0, 64, exact);
+    for (int i = 0; i < 64; ++i) {
+      const int64_t at = channel_of(4, i / kLanes, i % kLanes);
+      if (at < bytes) out[at] = static_cast<uint8_t>(exact[i]);
     }
   } else {
     const __m512i y = requantize_64<R>(acc[0], acc[1], acc[2], acc[3], r, lane0, lane0 + 16,
@@ -109,7 +106,7 @@ EW_INLINE void one_row(const DepthwiseShape& s, const int8_t* w, const Requant& 
         EW_UNROLL for (int v = 0; v < 4; ++v) acc[v] = dot(acc[v], t[v], load(weight + 64 * v));
       }
     }
-    store<R>(r, acc, lane0, i + 1 < count ? kBlock : last_bytes, s.channels, out);
+    store<R>(r, acc, lane0, i + 1 < count ? kBlock : last_bytes, out);
   }
 }
 
@@ -149,9 +146,9 @@ EW_INLINE void two_rows(const DepthwiseShape& s, const int8_t* upper, const Requ
                            c[v] = dot(c[v], t2[v], load(lower + 2 * kColumn + 64 * v));
                          }
                          const int64_t bytes = i + 1 < count ? kBlock : last_bytes;
-                         store<R>(r, a, lane0, bytes, s.channels, out0);
+                         store<R>(r, a, lane0, bytes, out0);
                          if (out1 != nullptr) {
-                           store<R>(r, c, lane0, bytes, s.channels, out1);
+                           store<R>(r, c, lane0, bytes, out1);
                            out1 += step;
                          }
                          in += step;
@@ -296,10 +293,10 @@ void depthwise(const DepthwiseShape& s, const void* weights, const Requant& r, c
                uint8_t* y) {
   const auto* w = static_cast<const int8_t*>(weights);
   switch (r.rounding) {
+    case Rounding::kBits:
+      return run<Rounding::kBits>(s, w, r, x, y);
     case Rounding::kFloat:
       return run<Rounding::kFloat>(s, w, r, x, y);
-    case Rounding::kFloatBySign:
-      return run<Rounding::kFloatBySign>(s, w, r, x, y);
     case Rounding::kExact:
       return run<Rounding::kExact>(s, w, r, x, y);
   }

@@ -20,13 +20,19 @@ namespace ew::kernels::int8 {
 inline constexpr int64_t kSlackBytes = 256;
 
 /// How an accumulator becomes a byte. The float forms have been proved to give the exact result
-/// (runtime/int8/prove.h); both round downwards.
+/// (runtime/int8/prove.h); all round downwards.
 enum class Rounding : uint8_t {
-  kFloat,        ///< clamp(floor(acc * scale + offset), 0, 255)
-  kFloatBySign,  ///< clamp(floor(acc * scale + (acc < 0 ? offset_negative : offset)) + 128, min,
-                 ///< max)
-  kExact,        ///< exact(context, acc, channel)
+  /// The accumulator starts at kFloatBits + bias, so that its bits read as the float kFloatOne +
+  /// acc,
+  /// and nothing is converted: clamp(floor(that * scale + offset), 0, 255), which holds the + 128
+  /// already. Only for tables that have it.
+  kBits,
+  /// clamp(floor(acc * scale + (acc < 0 ? offset_negative : offset)) + 128, min, max)
+  kFloat,
+  kExact,  ///< exact(context, acc, channel)
 };
+inline constexpr int32_t kFloatBits = 0x4B400000;
+inline constexpr double kFloatOne = 12582912;  ///< 1.5 * 2^23, where floats step by 1
 
 /// Constants of one block of output channels, in the order of its lanes.
 struct Requant {
@@ -40,6 +46,11 @@ struct Requant {
   const int32_t* channel = nullptr;  ///< of each lane; -1 for lanes without one
   uint8_t (*exact)(const void* context, int32_t acc, int32_t channel) = nullptr;
   const void* context = nullptr;
+  /// With kExact, if not null: exact() rounds acc * multiplier / 2^31 and the result / 2^shift,
+  /// ties away from zero, and adds `zero`.
+  const int32_t* multiplier = nullptr;
+  const int32_t* shift = nullptr;
+  int32_t zero = 0;
 };
 
 /// A product of windows and kernels: every output pixel reads `segments` runs of `segment_bytes`
@@ -95,6 +106,7 @@ struct AddForm {
 };
 
 struct Int8Table {
+  bool has_bits = false;  ///< knows Rounding::kBits
   /// Blocks that cover `channels`; returns their number (at most kMaxBlocks are written, and only
   /// vectors, pixels, first and channels of each).
   int64_t (*plan_conv)(const ConvShape&, int64_t channels, ConvBlock* blocks, int64_t limit);

@@ -13,10 +13,8 @@ namespace ew::kernels::int8::EW_INT8_TARGET {
 inline uint8_t to_byte(const Requant& r, int32_t acc, int64_t lane) {
   if (r.rounding == Rounding::kExact) return r.exact(r.context, acc, r.channel[lane]);
   // In double the product and, near every step, the sum are exact: the proof leaves a margin.
-  const bool is_negative = r.rounding == Rounding::kFloatBySign && acc < 0;
-  const double offset = static_cast<double>(is_negative ? r.offset_negative[lane] : r.offset[lane]);
-  const double shift = r.rounding == Rounding::kFloatBySign ? 128.0 : 0.0;
-  const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + shift;
+  const auto offset = static_cast<double>(acc < 0 ? r.offset_negative[lane] : r.offset[lane]);
+  const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + 128.0;
   // Truncation is floor() for what is not clamped.
   const auto whole = static_cast<int32_t>(std::clamp(y, 0.0, 255.5));
   return static_cast<uint8_t>(std::clamp<int32_t>(whole, r.min, r.max));
@@ -59,22 +57,24 @@ inline void plain_conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x,
     for (int64_t oy = 0; oy < s.out_h; ++oy) {
       for (int64_t ox = 0; ox < s.out_w; ++ox) {
         const uint8_t* in = x + n * s.in_image + oy * s.in_row + ox * s.in_pixel;
-        int32_t acc[kPlainLanes];
-        for (int l = 0; l < kPlainLanes; ++l) acc[l] = b.requant.bias[l];
+        uint32_t acc[kPlainLanes];
+        for (int l = 0; l < kPlainLanes; ++l) acc[l] = static_cast<uint32_t>(b.requant.bias[l]);
         const auto* w = static_cast<const int16_t*>(b.weights);
         for (int64_t i = 0; i < s.segments; ++i) {
           const uint8_t* run = in + s.segment_offsets[i];
           for (int64_t k = 0; k < s.segment_bytes; ++k, w += kPlainLanes) {
-            const int32_t value = run[k];
+            const int16_t value = run[k];
             // Sums wrap, as the definition's do.
             for (int l = 0; l < kPlainLanes; ++l) {
-              acc[l] = static_cast<int32_t>(static_cast<uint32_t>(acc[l]) +
-                                            static_cast<uint32_t>(value * w[l]));
+              const int32_t product = value * w[l];
+              acc[l] += static_cast<uint32_t>(product);
             }
           }
         }
         uint8_t* out = y + n * s.out_image + oy * s.out_row + ox * s.out_pixel + b.first;
-        for (int64_t l = 0; l < b.channels; ++l) out[l] = to_byte(b.requant, acc[l], l);
+        for (int64_t l = 0; l < b.channels; ++l) {
+          out[l] = to_byte(b.requant, static_cast<int32_t>(acc[l]), l);
+        }
       }
     }
   }
@@ -103,19 +103,21 @@ inline void plain_depthwise(const DepthwiseShape& s, const void* weights, const 
         uint8_t* out = y + n * s.out_image + oy * s.out_row + ox * s.out_pixel;
         for (int64_t c = 0; c < s.channels; c += kBlock) {
           const int64_t count = std::min(kBlock, s.channels - c);
-          int32_t acc[kBlock];
-          for (int64_t l = 0; l < count; ++l) acc[l] = r.bias[c + l];
+          uint32_t acc[kBlock];
+          for (int64_t l = 0; l < count; ++l) acc[l] = static_cast<uint32_t>(r.bias[c + l]);
           for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
             for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
               const uint8_t* tap = in + ky * s.tap_row + kx * s.tap_column + c;
               const int16_t* w = all + (ky * s.kernel_w + kx) * s.channels + c;
               for (int64_t l = 0; l < count; ++l) {
-                acc[l] = static_cast<int32_t>(static_cast<uint32_t>(acc[l]) +
-                                              static_cast<uint32_t>(tap[l] * w[l]));
+                const int32_t product = static_cast<int16_t>(tap[l]) * w[l];
+                acc[l] += static_cast<uint32_t>(product);
               }
             }
           }
-          for (int64_t l = 0; l < count; ++l) out[c + l] = to_byte(r, acc[l], c + l);
+          for (int64_t l = 0; l < count; ++l) {
+            out[c + l] = to_byte(r, static_cast<int32_t>(acc[l]), c + l);
+          }
         }
       }
     }

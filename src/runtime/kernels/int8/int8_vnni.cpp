@@ -87,38 +87,64 @@ void fill(const Rows& s, uint8_t value, uint8_t* y) {
   }
 }
 
-template <Rounding R>
-void requantize_rows(const Requant& r, const int32_t* sums, int64_t channels, uint8_t* y) {
+void requantize(const Requant& r, const int32_t* sums, int64_t channels, uint8_t* y) {
+  if (r.rounding != Rounding::kFloat) return plain_requantize(r, sums, channels, y);
   for (int64_t c = 0; c < channels; c += kLanes) {
     const auto mask = static_cast<__mmask16>(first_bytes(channels - c));
     const __m512i acc = _mm512_add_epi32(_mm512_maskz_loadu_epi32(mask, sums + c),
                                          _mm512_maskz_loadu_epi32(mask, r.bias + c));
     // The constants have whole vectors.
-    __m512i whole = requantize_lanes<R>(acc, r, c);
-    if constexpr (R == Rounding::kFloatBySign) {
-      whole = _mm512_add_epi32(whole, _mm512_set1_epi32(128));
-    }
-    whole = _mm512_min_epi32(_mm512_max_epi32(whole, _mm512_set1_epi32(r.min)),
-                             _mm512_set1_epi32(r.max));
-    _mm512_mask_cvtepi32_storeu_epi8(y + c, mask, whole);
+    const __m512i stored =
+        _mm512_add_epi32(requantize_lanes<Rounding::kFloat>(acc, r, c), _mm512_set1_epi32(128));
+    const __m512i bytes = _mm512_min_epi32(_mm512_max_epi32(stored, _mm512_set1_epi32(r.min)),
+                                           _mm512_set1_epi32(r.max));
+    _mm512_mask_cvtepi32_storeu_epi8(y + c, mask, bytes);
   }
 }
 
-void requantize(const Requant& r, const int32_t* sums, int64_t channels, uint8_t* y) {
-  switch (r.rounding) {
-    case Rounding::kFloat:
-      return requantize_rows<Rounding::kFloat>(r, sums, channels, y);
-    case Rounding::kFloatBySign:
-      return requantize_rows<Rounding::kFloatBySign>(r, sums, channels, y);
-    case Rounding::kExact:
-      return plain_requantize(r, sums, channels, y);
-  }
+// Both roundings of acc * multiplier / 2^31 / 2^shift, lane by lane.
+__m512i rescale(__m512i acc, __m512i m, __m512i shift) {
+  const __m512i half = _mm512_set1_epi64(1 << 30);
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(acc, m), half);
+  const __m512i odd = _mm512_add_epi64(
+      _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(m, 32)), half);
+  const __m512i high =
+      _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
+  const __m512i mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, shift), one);
+  const __m512i limit = _mm512_sub_epi32(_mm512_srli_epi32(mask, 1), _mm512_srai_epi32(high, 31));
+  const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(high, mask), limit);
+  const __m512i x = _mm512_srav_epi32(high, shift);
+  return _mm512_mask_add_epi32(x, up, x, one);
 }
 
 }  // namespace
 
+void exact_bytes(const Requant& r, const int32_t* acc, int64_t lane0, int64_t lanes,
+                 int32_t* bytes) {
+  for (int64_t l = 0; l < lanes; l += kLanes) {
+    if (r.multiplier == nullptr) {
+      for (int64_t i = l; i < l + kLanes; ++i) {
+        const int32_t channel = r.channel[lane0 + i];
+        bytes[i] = channel < 0 ? 0 : r.exact(r.context, acc[i], channel);
+      }
+      continue;
+    }
+    const __m512i scaled =
+        rescale(load(acc + l), load(r.multiplier + lane0 + l), load(r.shift + lane0 + l));
+    // Far beyond every bound, so that adding to it cannot wrap.
+    const __m512i bounded = _mm512_min_epi32(
+        _mm512_max_epi32(scaled, _mm512_set1_epi32(-(1 << 20))), _mm512_set1_epi32(1 << 20));
+    const __m512i stored = _mm512_add_epi32(bounded, _mm512_set1_epi32(r.zero + 128));
+    _mm512_storeu_si512(bytes + l,
+                        _mm512_min_epi32(_mm512_max_epi32(stored, _mm512_set1_epi32(r.min)),
+                                         _mm512_set1_epi32(r.max)));
+  }
+}
+
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
     .conv_channel = conv_channel,

@@ -37,14 +37,15 @@ inline constexpr int channel_of(int vectors, int v, int l) {
 
 template <Rounding R>
 EW_INLINE __m512i requantize_lanes(__m512i acc, const Requant& r, int64_t i) {
+  const __m512 scale = _mm512_loadu_ps(r.scale + i);
   __m512 offset = _mm512_loadu_ps(r.offset + i);
-  if constexpr (R == Rounding::kFloatBySign) {
+  __m512 x = _mm512_castsi512_ps(acc);
+  if constexpr (R == Rounding::kFloat) {
     offset = _mm512_mask_loadu_ps(offset, _mm512_movepi32_mask(acc), r.offset_negative + i);
+    x = _mm512_cvtepi32_ps(acc);
   }
   // Rounding down cannot carry a value below an integer up to it.
-  const __m512 y =
-      _mm512_fmadd_round_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(r.scale + i), offset, kDown);
-  return _mm512_cvt_roundps_epi32(y, kDown);
+  return _mm512_cvt_roundps_epi32(_mm512_fmadd_round_ps(x, scale, offset, kDown), kDown);
 }
 
 // Four accumulators to 64 bytes: in each 128-bit lane 4 bytes of a, of b, of c, of d.
@@ -55,16 +56,17 @@ EW_INLINE __m512i requantize_64(__m512i a, __m512i b, __m512i c, __m512i d, cons
       _mm512_packs_epi32(requantize_lanes<R>(a, r, ia), requantize_lanes<R>(b, r, ib));
   const __m512i y =
       _mm512_packs_epi32(requantize_lanes<R>(c, r, ic), requantize_lanes<R>(d, r, id));
-  if constexpr (R == Rounding::kFloat) return _mm512_packus_epi16(x, y);
-  const __m512i flipped =
+  if constexpr (R == Rounding::kBits) return _mm512_packus_epi16(x, y);
+  const __m512i bytes =
       _mm512_xor_si512(_mm512_packs_epi16(x, y), _mm512_set1_epi8(static_cast<char>(0x80)));
-  return _mm512_min_epu8(_mm512_max_epu8(flipped, _mm512_set1_epi8(static_cast<char>(r.min))),
+  return _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(r.min))),
                          _mm512_set1_epi8(static_cast<char>(r.max)));
 }
 
-/// The slow way, for channels without a proved form: lane by lane by the definition.
-__attribute__((noinline)) void store_exact(const Requant& r, const int32_t* acc, int64_t lane0,
-                                           int64_t lanes, int64_t first_byte, uint8_t* out);
+/// The slow way, for channels without a proved form: bytes[l] of `lanes` (16, 32, ..) lanes by the
+/// definition. Lanes without a channel get any value.
+__attribute__((noinline)) void exact_bytes(const Requant& r, const int32_t* acc, int64_t lane0,
+                                           int64_t lanes, int32_t* bytes);
 
 /// The first n of 64 bytes.
 EW_INLINE __mmask64 first_bytes(int64_t n) {
