@@ -51,7 +51,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Session::create(const Model& model, const SessionOptions& options) {
-  EW_TRY(ir::Graph graph, api::inference_graph(model.impl().model));
+  EW_TRY(ir::Graph graph, api::executable_graph(model.impl().model));
   std::vector<Shape> shapes;
   for (const ir::ValueId id : graph.inputs) {
     Shape shape = graph.type(id).shape;
