@@ -81,6 +81,10 @@ Result<Overview> overview_of(const ir::Model& model) {
          runtime::Executor::create(std::move(fused), {}));
   overview.arena_bytes = executor->memory_plan().arena_bytes;
   overview.arena_lower_bound_bytes = executor->memory_plan().lower_bound_bytes;
+  for (const runtime::int8::Region* region : executor->regions()) {
+    overview.arena_bytes += region->arena_bytes();
+    overview.arena_lower_bound_bytes += region->lower_bound_bytes();
+  }
   return overview;
 }
 

@@ -344,6 +344,7 @@ void Builder::finish() {
   }
   const ir::MemoryPlan plan = ir::plan_memory(lifetimes);
   region_->arena_bytes_ = plan.arena_bytes + longest_row + kernels::int8::kSlackBytes;
+  region_->lower_bound_bytes_ = plan.lower_bound_bytes;
   region_->arena_ = std::make_unique<ir::Buffer>(static_cast<size_t>(region_->arena_bytes_));
   auto* base = static_cast<uint8_t*>(region_->arena_->data());
   region_->slots_.assign(slots_.size(), nullptr);

@@ -37,7 +37,9 @@ class Region {
   /// every step is added to its node's.
   void run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds);
 
+  /// Borders included; the lower bound is the most that is alive at any one step.
   int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t lower_bound_bytes() const { return lower_bound_bytes_; }
   int64_t constant_bytes() const { return static_cast<int64_t>(constants_->size()); }
   /// Blocks of output channels, and those of them without a proved form.
   int64_t block_count() const { return blocks_; }
@@ -56,6 +58,7 @@ class Region {
   std::unique_ptr<ir::Buffer> arena_;
   std::unique_ptr<ir::Buffer> constants_;
   int64_t arena_bytes_ = 0;
+  int64_t lower_bound_bytes_ = 0;
   int64_t blocks_ = 0;
   int64_t exact_blocks_ = 0;
 };
