@@ -15,6 +15,9 @@ namespace ew {
 struct LoadOptions {
   /// For files that hold weights only: a JSON file or a model with the architecture.
   std::string architecture = "";
+  /// Values for the inputs, in order. An ONNX model in which shapes hang on an input's value is
+  /// read for these values; predict() then expects the same ones.
+  std::vector<Array> inputs = {};
 };
 
 /// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
@@ -87,13 +90,13 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a model by its content: Keras `.h5` and `.keras` of both generations.
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, ONNX.
 /// Errors: kNotFound; kInvalidData (damaged, with layer or offset); kUnsupported (custom or unknown
 /// layers, by name); kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
-/// Writes by suffix: .h5, .keras. The file appears whole or not at all. Returns notes, for example
-/// which generation opens it.
+/// Writes by suffix: .h5, .keras, .onnx. The file appears whole or not at all. Returns notes, for
+/// example which generation opens it.
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options = {});
 

@@ -156,6 +156,7 @@ int64_t Model::trainable_count() const {
 Result<Model> load_model(const std::string& path, const LoadOptions& options) {
   formats::LoadOptions o;
   o.architecture = options.architecture;
+  for (const Array& input : options.inputs) o.inputs.push_back(api::to_tensor(input));
   EW_TRY(ir::Model model, formats::load_model(path, o));
   return Model(std::make_unique<Model::Impl>(Model::Impl{std::move(model)}));
 }
@@ -165,6 +166,11 @@ Result<std::vector<std::string>> save(const Model& model, const std::string& pat
   formats::SaveOptions o;
   o.keras_version = static_cast<formats::KerasVersion>(options.keras_version);
   o.include_optimizer = options.include_optimizer;
+  if (formats::is_deployed_format(path)) {
+    EW_TRY(const ir::Model deployed, api::deployed_model(model.impl().model));
+    EW_TRY(const formats::SaveReport report, formats::save_model(deployed, path, o));
+    return report.notes;
+  }
   EW_TRY(const formats::SaveReport report, formats::save_model(model.impl().model, path, o));
   return report.notes;
 }

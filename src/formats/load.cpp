@@ -4,12 +4,13 @@
 
 #include "base/file.h"
 #include "formats/keras/keras_file.h"
+#include "formats/onnx/import.h"
 
 namespace ew::formats {
 
 Result<ir::Model> load_model(const std::string& path, const LoadOptions& options) {
   if (is_directory(path)) {
-    return unsupported(path, ": is a folder; expected a model file (.h5, .keras)");
+    return unsupported(path, ": is a folder; expected a model file (.h5, .keras, .onnx)");
   }
   EW_TRY(const std::vector<uint8_t> bytes, read_file(path));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -25,9 +26,12 @@ Result<ir::Model> load_model(const std::string& path, const LoadOptions& options
                         ": holds an architecture without weights; load its weights file and "
                         "name this one as the architecture");
   }
+  if (suffix == ".onnx" || onnx::looks_like_model(bytes)) {
+    return onnx::import_model(bytes, path, options.inputs);
+  }
   return unsupported(path,
-                     ": expected a Keras model (.h5, .keras), found neither an HDF5 nor a "
-                     "ZIP signature");
+                     ": expected a model (.h5, .keras, .onnx), found neither an HDF5 nor a ZIP "
+                     "signature, nor an ONNX model");
 }
 
 }  // namespace ew::formats

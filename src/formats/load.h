@@ -2,6 +2,7 @@
 // One entry for every model format that can be read.
 
 #include <string>
+#include <vector>
 
 #include "ir/model.h"
 
@@ -10,6 +11,8 @@ namespace ew::formats {
 struct LoadOptions {
   /// For files that hold only weights: the architecture, a JSON file or another model.
   std::string architecture;
+  /// Values for the inputs, in order; used where a shape of an ONNX model hangs on one.
+  std::vector<ir::Tensor> inputs = {};
 };
 
 /// Reads a model. The content decides the format; the suffix only helps to word errors. Errors say

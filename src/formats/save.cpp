@@ -2,8 +2,11 @@
 
 #include "base/file.h"
 #include "formats/keras/write_h5.h"
+#include "formats/onnx/write.h"
 
 namespace ew::formats {
+
+bool is_deployed_format(const std::string& path) { return file_suffix(path) == ".onnx"; }
 
 Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
                               const SaveOptions& options) {
@@ -11,7 +14,11 @@ Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
   Result<SaveReport> report = [&]() -> Result<SaveReport> {
     if (suffix == ".h5" || suffix == ".hdf5") return write_keras_h5(model, path, options);
     if (suffix == ".keras") return write_keras_zip(model, path, options);
-    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras");
+    if (suffix == ".onnx") {
+      EW_TRY_VOID(onnx::write_onnx(model.graph, path));
+      return SaveReport{};
+    }
+    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras, .onnx");
   }();
   if (!report.ok() && !report.error().message.starts_with(path)) return at(path, report.error());
   return report;
