@@ -312,10 +312,15 @@ void add_conv(Builder& b, const Node& node) {
   }
   const bool is_pointwise =
       window.y.kernel == 1 && window.x.kernel == 1 && window.y.stride == 1 && window.x.stride == 1;
-  if (is_pointwise && !in.layout.border.any() && !out.layout.border.any()) {
-    // Pixels lie side by side throughout: one long row.
-    step->shape.out_w = in.layout.images * in.layout.h * in.layout.w;
-    step->shape.images = step->shape.out_h = 1;
+  const auto has_sides = [](const Layout& l) { return l.border.left + l.border.right > 0; };
+  if (is_pointwise && !has_sides(in.layout) && !has_sides(out.layout)) {
+    // Pixels lie side by side throughout an image, or all of them: one long row.
+    step->shape.out_w = in.layout.h * in.layout.w;
+    step->shape.out_h = 1;
+    if (!in.layout.border.any() && !out.layout.border.any()) {
+      step->shape.out_w *= in.layout.images;
+      step->shape.images = 1;
+    }
   }
   add_blocks(b, node, std::move(step), channels);
 }
