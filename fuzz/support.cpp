@@ -41,7 +41,7 @@ void run(const ir::Graph& graph) {
     }
   }
   for (const ir::Node& node : graph.nodes) {
-    if (node.op->reference == nullptr) return;
+    if (node.op->reference == nullptr && node.op->reference_i8 == nullptr) return;
     std::vector<ir::ConstTensorView> in;
     std::vector<ir::TensorView> out;
     for (const ir::ValueId id : node.inputs) {

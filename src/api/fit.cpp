@@ -175,7 +175,13 @@ Result<Figures> evaluate(const ir::Model& model, const train::DataSource& source
                          int64_t batch_size, int threads) {
   ir::Model work;
   work.architecture = model.architecture;
-  EW_TRY(work.graph, executable_graph(model));
+  EW_TRY(ir::Graph deployed, executable_graph(model));
+  work.graph = with_real_ports(std::move(deployed));
+  // A graph of one sample takes its rows one by one.
+  for (const ir::ValueId id : work.graph.inputs) {
+    const Shape& shape = work.graph.type(id).shape;
+    if (shape.rank() > 0 && shape[0] == 1) batch_size = 1;
+  }
   work.compiled = model.compiled;
   if (work.compiled) work.compiled->slots.clear();
   EW_TRY(std::unique_ptr<train::Trainer> trainer,

@@ -30,8 +30,7 @@ Result<ir::Graph> executable_graph(const ir::Model& model);
 /// A model of the executable graph: what files without a training form take.
 Result<ir::Model> deployed_model(const ir::Model& model);
 
-/// A model whose graph is the one that inference runs, batch normalisation folded where that can be
-/// done: what files without a training form take.
-Result<ir::Model> deployed_model(const ir::Model& model);
+/// A graph with float32 where an input or output is quantised: data and metrics are real.
+ir::Graph with_real_ports(ir::Graph graph);
 
 }  // namespace ew::api

@@ -65,7 +65,8 @@ Status verify_quant(const Graph& graph) {
       fits = q.axis >= 0;
       int64_t known = 1;
       for (int d = q.axis; fits && d < type.shape.rank(); ++d) known *= type.shape[d];
-      fits = fits && known == static_cast<int64_t>(entries);
+      const auto count = static_cast<int64_t>(entries);
+      fits = fits && (known == count || type.shape[q.axis] == count);
     }
     if (!fits) {
       return make_error(ErrorCode::kInternal, "value %", i, ", ", type, ", has ", entries,

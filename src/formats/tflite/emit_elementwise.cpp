@@ -178,6 +178,7 @@ const Emitter kEmitters[] = {
     {&ops::kNotEqual, plain<Op::kNotEqual>},
     {&ops::kPow, plain<Op::kPow>},
     {&ops::kPower, power},
+    {&ops::kPrelu, plain<Op::kPrelu>},
     {&ops::kQuantize, plain<Op::kQuantize>},
     {&ops::kReciprocal, reciprocal},
     {&ops::kRelu, plain<Op::kRelu>},

@@ -1,5 +1,6 @@
 // Operators that move or pick elements, and reductions.
 #include <algorithm>
+#include <cmath>
 
 #include "formats/tflite/emit.h"
 #include "ops/slice/slice.h"
@@ -64,7 +65,16 @@ Status pad(const EmitContext& c) {
     c.file.add(Op::kPad, {c.in(0), sizes}, {c.out()}, 22);
     return {};
   }
-  if (c.in_type(0).quant || c.in_type(0).dtype != DType::kF32) {
+  if (c.in_type(0).quant && c.in_type(0).dtype == DType::kI8) {
+    const ir::QuantParams& q = *c.in_type(0).quant;
+    const double stored = std::nearbyint(value / double{q.scales[0]}) + q.zero_points[0];
+    ir::Tensor border(ir::TensorType{DType::kI8, Shape{1}, c.in_type(0).quant});
+    convert_elements(DType::kF64, &stored, DType::kI8, border.mutable_data(), 1);
+    const int32_t fill = c.file.constant(border, c.name("value"));
+    c.file.add(Op::kPadv2, {c.in(0), sizes, fill}, {c.out()}, 43);
+    return {};
+  }
+  if (c.in_type(0).dtype != DType::kF32) {
     return unsupported("pad with ", value, " of ", c.in_type(0));
   }
   c.file.add(Op::kPadv2,
@@ -126,13 +136,14 @@ Status where(const EmitContext& c) {
 Status resize(const EmitContext& c) {
   const std::string& method = c.node.attrs.text("method");
   const int32_t size = c.file.ints(c.node.attrs.ints("size"), c.name("size"));
-  if (method == "bilinear") {
-    c.file.add(Op::kResizeBilinear, {c.in(0), size}, {c.out()}, 15).flag(3, true);
-  } else if (method == "nearest") {
-    c.file.add(Op::kResizeNearestNeighbor, {c.in(0), size}, {c.out()}, 74).flag(1, true);
-  } else {
-    return unsupported("resize by ", method);
-  }
+  if (method == "bicubic") return unsupported("resize by bicubic");
+  const bool is_bilinear = method == "bilinear";
+  const std::string& coordinates = c.node.attrs.text("coordinates");
+  FlatTable& options = is_bilinear
+                           ? c.file.add(Op::kResizeBilinear, {c.in(0), size}, {c.out()}, 15)
+                           : c.file.add(Op::kResizeNearestNeighbor, {c.in(0), size}, {c.out()}, 74);
+  options.flag(is_bilinear ? 2 : 0, coordinates == "align_corners");
+  options.flag(is_bilinear ? 3 : 1, coordinates == "half_pixel");
   return {};
 }
 

@@ -176,11 +176,29 @@ Status avg_pool(const EmitContext& c) {
   return pool(c, BuiltinOperator::kAveragePool2d, c.in(0));
 }
 
+/// SAME and VALID of the format cut the reach of the window down to the output's lengths; other
+/// paddings must come to the same cuts.
+Result<Padding> transposed_padding(const EmitContext& c) {
+  const Shape& x = c.in_type(0).shape;
+  const Shape& w = c.in_type(1).shape;
+  EW_TRY(const auto dims,
+         ops::transposed_window_dims(ops::spatial_of(x), std::span(w.dims()).first(2),
+                                     c.node.attrs.ints("output_padding"), c.node.attrs));
+  bool is_same = true;
+  bool is_valid = true;
+  for (const ops::WindowDim& d : dims) {
+    const int64_t over = std::max<int64_t>((d.out - 1) * d.stride + d.kernel - d.in, 0);
+    is_same = is_same && d.pad_begin == over / 2;
+    is_valid = is_valid && d.pad_begin == 0;
+  }
+  if (is_same) return Padding::kSame;
+  if (is_valid) return Padding::kValid;
+  return unsupported("conv_transpose with padding that is neither SAME nor VALID");
+}
+
 Status conv_transpose(const EmitContext& c) {
   EW_TRY_VOID(expect_2d(c));
-  if (is_explicit(c.node.attrs)) {
-    return unsupported("conv_transpose with padding other than same and valid");
-  }
+  EW_TRY(const Padding padding, transposed_padding(c));
   for (const int64_t d : per_dim(c.node.attrs, "dilations", 2)) {
     if (d != 1) return unsupported("conv_transpose with dilations");
   }
@@ -191,7 +209,10 @@ Status conv_transpose(const EmitContext& c) {
     in.push_back(bias);
   }
   FlatTable& options = c.file.add(BuiltinOperator::kTransposeConv, in, {c.out()}, kTransposeConv);
-  set_window(c, options, {});
+  const Ints strides = per_dim(c.node.attrs, "strides", 2);
+  options.scalar(0, static_cast<int8_t>(padding));
+  options.scalar(1, static_cast<int32_t>(strides[1]));
+  options.scalar(2, static_cast<int32_t>(strides[0]));
   return {};
 }
 

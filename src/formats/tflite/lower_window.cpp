@@ -146,13 +146,54 @@ Result<ValueId> pool_2d(const OpContext& c) {
   return apply_clamp(c, c.b.add(op, {x}, attrs), c.options.scalar<Activation>(5));
 }
 
+// The output's lengths are given; what the window covers beyond them is cut off at both ends, and
+// what it does not reach is left to the bias.
+Result<ValueId> transpose_conv(const OpContext& c) {
+  EW_TRY(const Ints shape, c.ints(0));
+  EW_TRY(const ValueId x, c.in(2));
+  // [O, H, W, C] in the file.
+  EW_TRY(const ValueId w, c.weight(1, {.perm = {1, 2, 0, 3}, .axis = 2}));
+  EW_TRY_VOID(expect_symmetric(c, w));
+  EW_TRY(const std::vector<ValueId> in, with_bias(c, x, w, 3));
+  EW_TRY(Attrs attrs, window_attrs(c.options, {0, {2, 1}, {}}));
+  const Shape& from = c.type(x).shape;
+  const Shape& kernel = c.type(w).shape;
+  if (shape.size() != 4 || from.rank() != 4 || kernel.rank() != 4 || !from.is_static()) {
+    return invalid_data("an input of shape ", from, " for an output of shape ", shape);
+  }
+  const bool is_same = attrs.text("padding") == "same";
+  Ints pads(4, 0);
+  Ints extra(2, 0);
+  for (size_t d = 0; d < 2; ++d) {
+    const auto dim = static_cast<int>(d);
+    const int64_t reach = (from[dim + 1] - 1) * attrs.ints("strides")[d] + kernel[dim];
+    const int64_t over = std::max<int64_t>(reach - shape[d + 1], 0);
+    pads[d] = is_same ? over / 2 : 0;
+    pads[d + 2] = over - pads[d];
+    extra[d] = std::max<int64_t>(shape[d + 1] - reach, 0);
+  }
+  attrs.set("padding", std::string("explicit"));
+  attrs.set("pads", pads);
+  attrs.set("output_padding", extra);
+  return apply_clamp(c, c.b.add(ops::kConvTranspose, in, attrs), c.options.scalar<Activation>(3));
+}
+
+Result<ValueId> batch_matmul(const OpContext& c) {
+  EW_TRY(const ValueId x, c.in(0));
+  EW_TRY(const ValueId y, c.in(1));
+  return c.b.add(ops::kMatmul, {x, y},
+                 {{"transpose_a", c.options.flag(0)}, {"transpose_b", c.options.flag(1)}});
+}
+
 const Lowering kLowerings[] = {
     {BuiltinOperator::kAveragePool2d, one<pool_2d<ops::kAvgPool>>},
+    {BuiltinOperator::kBatchMatmul, one<batch_matmul>},
     {BuiltinOperator::kConv2d, one<conv_2d>},
     {BuiltinOperator::kConv3d, one<conv_3d>},
     {BuiltinOperator::kDepthwiseConv2d, one<depthwise_conv_2d>},
     {BuiltinOperator::kFullyConnected, one<fully_connected>},
     {BuiltinOperator::kMaxPool2d, one<pool_2d<ops::kMaxPool>>},
+    {BuiltinOperator::kTransposeConv, one<transpose_conv>},
 };
 
 }  // namespace

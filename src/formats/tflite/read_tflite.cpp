@@ -27,8 +27,8 @@ using ir::Tensor;
 using ir::TensorType;
 using ir::ValueKind;
 
-/// Larger results of constant operators are left to be computed at run time.
-constexpr int64_t kMaxFolded = int64_t{1} << 24;
+/// What constant operators compute beyond so many elements is left to be computed at run time.
+constexpr int64_t kMaxFolded = int64_t{1} << 27;
 
 class Importer {
  public:
@@ -50,7 +50,8 @@ class Importer {
     name_ports();
     ir::remove_dead_nodes(graph_);
     ir::remove_unused_values(graph_);
-    return ir::verify(graph_, ir::Stage::kQuantised);
+    const Status valid = ir::verify(graph_, ir::Stage::kQuantised);
+    return valid.ok() ? valid : Status(invalid_data(valid.error().message));
   }
 
  private:
@@ -76,10 +77,62 @@ class Importer {
     if (values.size() < op.outputs.size()) {
       return invalid_data("has ", op.outputs.size(), " outputs, expected ", values.size());
     }
+    for (size_t i = first_node; i < graph_.nodes.size(); ++i) EW_TRY_VOID(check(graph_.nodes[i]));
     for (size_t i = 0; i < op.outputs.size(); ++i) {
       EW_TRY_VOID(set_output(op.outputs[i], values[i]));
     }
+    for (size_t i = first_node; i < graph_.nodes.size(); ++i) {
+      EW_TRY_VOID(check_outputs(graph_.nodes[i]));
+    }
     fold_from(first_node);
+    return {};
+  }
+
+  // Integer references are written for certain types; moving elements suits all.
+  Status check(const Node& node) const {
+    const auto is_quantised = [&](ValueId id) {
+      return id != kNoValue && graph_.type(id).quant != nullptr;
+    };
+    if (std::none_of(node.inputs.begin(), node.inputs.end(), is_quantised)) return {};
+    const bool is_product = node.op->macs != nullptr;
+    const bool only_moves = node.op == &ops::kReshape || node.op == &ops::kTranspose ||
+                            node.op == &ops::kSlice || node.op == &ops::kPad ||
+                            node.op == &ops::kRepeat || node.op == &ops::kBroadcastTo;
+    const bool only_converts = node.op == &ops::kQuantize || node.op == &ops::kDequantize;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == kNoValue) continue;
+      const TensorType& type = graph_.type(node.inputs[i]);
+      const bool is_weight = is_product && i > 0;
+      const bool is_int8 = type.dtype == DType::kI8;
+      if (!type.quant && is_int8) return unsupported("mixes integers with and without a scale");
+      if (!type.quant) continue;
+      if (node.op->reference_i8 == nullptr || (!is_int8 && !only_moves && !only_converts &&
+                                               !(is_weight && type.dtype == DType::kI32))) {
+        return unsupported("has no integer form for ", type);
+      }
+      const bool may_have_axis =
+          is_weight || node.op == &ops::kDequantize || node.op == &ops::kReshape;
+      if (type.quant->scales.size() > 1 && !may_have_axis) {
+        return unsupported("of ", type, "; expected one scale");
+      }
+    }
+    return {};
+  }
+
+  // What reads integers must write them, each with one scale.
+  Status check_outputs(const Node& node) const {
+    const size_t data = node.op == &ops::kWhere ? 1 : 0;  // behind the condition
+    const bool reads_integers = node.op != &ops::kDequantize && node.inputs.size() > data &&
+                                node.inputs[data] != kNoValue &&
+                                graph_.type(node.inputs[data]).quant != nullptr;
+    for (const ValueId id : node.outputs) {
+      const TensorType& type = graph_.type(id);
+      const bool is_integer = reads_integers || node.op == &ops::kQuantize;
+      if (is_integer != (type.quant != nullptr)) {
+        return invalid_data("gives ", type, is_integer ? ", expected a scale" : " with a scale",
+                            " in the file");
+      }
+    }
     return {};
   }
 
@@ -101,23 +154,27 @@ class Importer {
     return {};
   }
 
-  bool is_constant(ValueId id) const {
-    return id == kNoValue || graph_.value(id).kind == ValueKind::kConstant;
+  /// Constants, and what nodes from `first` on compute: those fold before.
+  bool is_constant(ValueId id, size_t first) const {
+    if (id == kNoValue || graph_.value(id).kind == ValueKind::kConstant) return true;
+    return graph_.value(id).producer >= static_cast<int>(first);
   }
 
-  bool folds(const Node& node) const {
+  bool folds(const Node& node, size_t first) const {
+    int64_t elements = folded_;
     for (const ValueId id : node.outputs) {
       const Shape& shape = graph_.type(id).shape;
-      if (!shape.is_static() || shape.num_elements() > kMaxFolded) return false;
+      if (!shape.is_static() || shape.num_elements() > kMaxFolded - elements) return false;
+      elements += shape.num_elements();
     }
     return std::all_of(node.inputs.begin(), node.inputs.end(),
-                       [&](ValueId id) { return is_constant(id); });
+                       [&](ValueId id) { return is_constant(id, first); });
   }
 
   // Nodes of constants become constants at once, because later operators may need their values.
   void fold_from(size_t first) {
     for (size_t i = first; i < graph_.nodes.size(); ++i) {
-      if (!folds(graph_.nodes[i])) return;
+      if (!folds(graph_.nodes[i], first)) return;
     }
     for (size_t i = first; i < graph_.nodes.size(); ++i) fold(graph_.nodes[i]);
     graph_.nodes.resize(std::min(first, graph_.nodes.size()));
@@ -137,6 +194,7 @@ class Importer {
       ir::Value& value = graph_.value(node.outputs[k]);
       value.kind = ValueKind::kConstant;
       value.producer = -1;
+      folded_ += results[k].size();
       value.data = std::move(results[k]);
     }
   }
@@ -158,6 +216,7 @@ class Importer {
   Graph& graph_;
   ir::Builder b_;
   TensorTable tensors_;
+  int64_t folded_ = 0;  // elements that constant operators computed
 };
 
 }  // namespace

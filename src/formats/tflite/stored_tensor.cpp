@@ -44,6 +44,18 @@ Result<DType> dtype_of(ElementType type) {
   }
 }
 
+std::pair<int64_t, int64_t> zero_point_range(ElementType type) {
+  switch (type) {
+    case ElementType::kInt8:
+    case ElementType::kInt4:
+      return {-128, 127};
+    case ElementType::kUint8:
+      return {0, 255};
+    default:
+      return {INT16_MIN, INT16_MAX};
+  }
+}
+
 Result<QuantParams> quant_params(const Quantization& q, const TensorInfo& info) {
   QuantParams out;
   const size_t entries = q.scales.size();
@@ -61,9 +73,10 @@ Result<QuantParams> quant_params(const Quantization& q, const TensorInfo& info) 
   for (size_t i = 0; i < entries; ++i) {
     const float scale = q.scales[i];
     const int64_t zero = q.zero_points.empty() ? 0 : q.zero_points[i];
-    if (!std::isfinite(scale) || scale < 0 || zero < INT16_MIN || zero > UINT16_MAX) {
-      return invalid_data("expected a positive scale and a 16-bit zero point, found ", scale,
-                          " and ", zero);
+    const auto [least, most] = zero_point_range(info.type);
+    if (!std::isfinite(scale) || scale < 0 || zero < least || zero > most) {
+      return invalid_data("expected a positive scale and a zero point from ", least, " to ", most,
+                          ", found ", scale, " and ", zero);
     }
     // A channel whose weights are all zero may have the scale 0, which is as good as any.
     out.scales.push_back(scale > 0 ? scale : 1.F);

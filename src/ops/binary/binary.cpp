@@ -170,24 +170,22 @@ Result<std::vector<TensorType>> infer_compare(InputTypes in, const Attrs& attrs)
 #undef EW_BINARY
 #undef EW_COMPARE
 
-std::span<const AttrDef> attrs_of(ir::ReferenceI8Fn integer) {
-  return integer ? std::span<const AttrDef>(kClampAttrs) : std::span<const AttrDef>();
-}
-QuantRule rule_of(ir::ReferenceI8Fn integer) {
-  return integer ? QuantRule::calibrated() : QuantRule{};
+std::span<const AttrDef> attrs_of(std::string_view name) {
+  const bool is_rescaled = binary_quant_rule(name).kind != QuantRule::Kind::kNone;
+  return is_rescaled ? std::span<const AttrDef>(kClampAttrs) : std::span<const AttrDef>();
 }
 
 }  // namespace
 
-#define EW_BINARY(id, Id, ...)                                   \
-  const OpDef k##Id{.name = #id,                                 \
-                    .attrs = attrs_of(binary_reference_i8(#id)), \
-                    .min_inputs = 2,                             \
-                    .max_inputs = 2,                             \
-                    .infer = infer_binary,                       \
-                    .reference = id##_reference,                 \
-                    .reference_i8 = binary_reference_i8(#id),    \
-                    .quant = rule_of(binary_reference_i8(#id))};
+#define EW_BINARY(id, Id, ...)                                \
+  const OpDef k##Id{.name = #id,                              \
+                    .attrs = attrs_of(#id),                   \
+                    .min_inputs = 2,                          \
+                    .max_inputs = 2,                          \
+                    .infer = infer_binary,                    \
+                    .reference = id##_reference,              \
+                    .reference_i8 = binary_reference_i8(#id), \
+                    .quant = binary_quant_rule(#id)};
 #define EW_COMPARE(id, Id, ...)             \
   const OpDef k##Id{.name = #id,            \
                     .min_inputs = 2,        \

@@ -46,6 +46,22 @@ void mul_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
                 [&](int32_t a, int32_t b) { return scale_twice_rounded(a * b, m); });
 }
 
+// Values of one scale compare as they are stored; importers refuse others.
+template <bool takes_larger>
+void select_i8(ConstViews in, Views out, const Attrs&, Int8Profile) {
+  const auto* a = in[0].as<int8_t>();
+  const auto* b = in[1].as<int8_t>();
+  auto* y = out[0].as<int8_t>();
+  const BroadcastIndex index_a(in[0].shape(), out[0].shape());
+  const BroadcastIndex index_b(in[1].shape(), out[0].shape());
+  const int64_t n = out[0].size();
+  for (int64_t i = 0; i < n; ++i) {
+    const int8_t x = a[index_a(i)];
+    const int8_t z = b[index_b(i)];
+    y[i] = takes_larger ? std::max(x, z) : std::min(x, z);
+  }
+}
+
 }  // namespace
 
 SumScales sum_scales(const TensorType& a, const TensorType& b, const TensorType& out) {
@@ -55,10 +71,16 @@ SumScales sum_scales(const TensorType& a, const TensorType& b, const TensorType&
           int8::quantize_multiplier(twice_larger / ((1 << kSumShift) * double{scale_of(out)}))};
 }
 
+QuantRule binary_quant_rule(std::string_view name) {
+  return name == "add" || name == "sub" || name == "mul" ? QuantRule::calibrated() : QuantRule{};
+}
+
 ir::ReferenceI8Fn binary_reference_i8(std::string_view name) {
   if (name == "add") return sum_i8<1>;
   if (name == "sub") return sum_i8<-1>;
   if (name == "mul") return mul_i8;
+  if (name == "maximum") return select_i8<true>;
+  if (name == "minimum") return select_i8<false>;
   return nullptr;
 }
 

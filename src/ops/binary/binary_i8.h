@@ -1,5 +1,5 @@
 #pragma once
-// The integer side of the rows add, sub and mul.
+// The integer side of the rows add, sub, mul, maximum and minimum.
 
 #include <string_view>
 
@@ -9,6 +9,9 @@ namespace ew::ops {
 
 /// The integer reference of the row of that name, or null.
 ir::ReferenceI8Fn binary_reference_i8(std::string_view name);
+/// Calibrated for add, sub and mul, which also fuse activations. maximum and minimum take integers
+/// of one scale only, so quantisation leaves them in float.
+QuantRule binary_quant_rule(std::string_view name);
 
 /// add and sub: both inputs are brought to a common scale with 20 more bits, added, rescaled.
 struct SumScales {

@@ -31,9 +31,16 @@ void reference(ConstViews in, Views out, const Attrs&) {
   }
 }
 
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  reference(in, out, attrs);
+}
+
 }  // namespace
 
-const OpDef kBroadcastTo{
-    .name = "broadcast_to", .attrs = kAttrs, .infer = infer, .reference = reference};
+const OpDef kBroadcastTo{.name = "broadcast_to",
+                         .attrs = kAttrs,
+                         .infer = infer,
+                         .reference = reference,
+                         .reference_i8 = reference_i8};
 
 }  // namespace ew::ops

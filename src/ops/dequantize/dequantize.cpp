@@ -1,6 +1,6 @@
 /// dequantize: y = scale * (x - zero point), computed in double and rounded once.
 ///
-///   inputs   x: int8, int16 or int32 with quantisation, per tensor or per axis
+///   inputs   x: int8, uint8, int16 or int32 with quantisation, per tensor or per axis
 ///   outputs  y: float32
 ///   oracle   tflite-micro DEQUANTIZE: the same bits
 #include "ops/int8.h"
@@ -10,7 +10,8 @@ namespace {
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
   const TensorType& x = *in[0];
-  if (!x.quant || (x.dtype != DType::kI8 && x.dtype != DType::kI16 && x.dtype != DType::kI32)) {
+  if (!x.quant || (x.dtype != DType::kI8 && x.dtype != DType::kU8 && x.dtype != DType::kI16 &&
+                   x.dtype != DType::kI32)) {
     return invalid_argument("expected a quantised integer tensor, found ", x);
   }
   return std::vector<TensorType>{{DType::kF32, x.shape, nullptr}};
@@ -34,6 +35,8 @@ void reference_i8(ConstViews in, Views out, const Attrs&, Int8Profile) {
   switch (in[0].dtype()) {
     case DType::kI8:
       return dequantize<int8_t>(in[0], y);
+    case DType::kU8:
+      return dequantize<uint8_t>(in[0], y);
     case DType::kI16:
       return dequantize<int16_t>(in[0], y);
     default:

@@ -34,9 +34,17 @@ void reference(ConstViews in, Views out, const Attrs&) {
   });
 }
 
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  reference(in, out, attrs);
+}
+
 }  // namespace
 
-const OpDef kGather{
-    .name = "gather", .min_inputs = 2, .max_inputs = 2, .infer = infer, .reference = reference};
+const OpDef kGather{.name = "gather",
+                    .min_inputs = 2,
+                    .max_inputs = 2,
+                    .infer = infer,
+                    .reference = reference,
+                    .reference_i8 = reference_i8};
 
 }  // namespace ew::ops

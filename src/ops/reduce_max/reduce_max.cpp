@@ -1,7 +1,8 @@
 /// reduce_max: the maximum over some dimensions.
 ///
-///   inputs   x: floating
+///   inputs   x: floating or int8
 ///   attrs    axes: dimensions to reduce, empty for all; keepdims: keep them as 1
+///   quant    as the input
 ///   errors   kInvalidArgument if an axis is out of range
 #include <algorithm>
 #include <limits>
@@ -29,9 +30,21 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
   });
 }
 
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  const BroadcastIndex index(keepdims_shape(in[0].shape(), attrs), in[0].shape());
+  const auto* x = in[0].as<int8_t>();
+  auto* y = out[0].as<int8_t>();
+  std::fill_n(y, out[0].size(), int8_t{-128});
+  for (int64_t i = 0; i < in[0].size(); ++i) y[index(i)] = std::max(y[index(i)], x[i]);
+}
+
 }  // namespace
 
-const OpDef kReduceMax{
-    .name = "reduce_max", .attrs = kReduceAttrs, .infer = infer_reduce, .reference = reference};
+const OpDef kReduceMax{.name = "reduce_max",
+                       .attrs = kReduceAttrs,
+                       .infer = infer_reduce,
+                       .reference = reference,
+                       .reference_i8 = reference_i8,
+                       .quant = QuantRule::same_as_input()};
 
 }  // namespace ew::ops

@@ -13,10 +13,16 @@ struct ResizeTaps {
   std::vector<std::vector<std::pair<int64_t, double>>> of;  ///< per output: (input, weight)
 };
 
-/// Taps of `method` ("bilinear", "nearest" or "bicubic") from `in` to `out` elements. Centres of
-/// pixels lie at halves; coordinates are computed in float32 as TensorFlow does, because where the
-/// nearest pixel lies may hang on the rounding.
-ResizeTaps resize_taps(const std::string& method, int64_t in, int64_t out);
+/// Where the pixels of output and input meet: "half_pixel" (centres lie at halves), "align_corners"
+/// (the outermost centres meet) or "asymmetric" (the upper left corners meet; the last two are
+/// TensorFlow 1's).
+inline const AttrDef kResizeCoordinates{"coordinates", std::string("half_pixel")};
+
+/// Taps of `method` ("bilinear", "nearest" or "bicubic") from `in` to `out` elements; coordinates
+/// are computed in float32 as TensorFlow does, because where the nearest pixel lies may hang on the
+/// rounding.
+ResizeTaps resize_taps(const std::string& method, int64_t in, int64_t out,
+                       const std::string& coordinates = "half_pixel");
 
 /// Error kInvalidArgument unless the lengths are at least 1, the method known and the image
 /// [N,H,W,C].

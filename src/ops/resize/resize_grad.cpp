@@ -7,7 +7,8 @@ std::vector<ValueId> grad(Builder& b, const Node& node, std::span<const ValueId>
   const Shape shape = b.shape(node.inputs[0]);
   return {b.add(kResizeGrad, {dy[0]},
                 {{"input_size", std::vector<int64_t>{shape[1], shape[2]}},
-                 {"method", node.attrs.text("method")}})};
+                 {"method", node.attrs.text("method")},
+                 {"coordinates", node.attrs.text("coordinates")}})};
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 ///
 ///   inputs   dy: floating [N, H, W, C]
 ///   outputs  dx: [N, input_size[0], input_size[1], C]
-///   attrs    input_size: height and width of resize's input; method: as resize
+///   attrs    input_size: height and width of resize's input; method, coordinates: as resize
 ///   errors   as resize
 #include <algorithm>
 
@@ -14,7 +14,8 @@ namespace ew::ops {
 namespace {
 
 const AttrDef kAttrs[] = {{"input_size", std::vector<int64_t>{}},
-                          {"method", std::string("bilinear")}};
+                          {"method", std::string("bilinear")},
+                          kResizeCoordinates};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   EW_TRY_VOID(expect_floating(*in[0]));
@@ -26,8 +27,10 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
 void reference(ConstViews in, Views out, const Attrs& attrs) {
   const Shape& shape = in[0].shape();
   const std::vector<int64_t>& size = attrs.ints("input_size");
-  const ResizeTaps rows = resize_taps(attrs.text("method"), size[0], shape[1]);
-  const ResizeTaps columns = resize_taps(attrs.text("method"), size[1], shape[2]);
+  const ResizeTaps rows =
+      resize_taps(attrs.text("method"), size[0], shape[1], attrs.text("coordinates"));
+  const ResizeTaps columns =
+      resize_taps(attrs.text("method"), size[1], shape[2], attrs.text("coordinates"));
   const int64_t channels = shape[3];
   dispatch_real(in[0].dtype(), [&]<typename T>() {
     const T* dy = in[0].as<T>();

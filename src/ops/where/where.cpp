@@ -35,9 +35,17 @@ void reference(ConstViews in, Views out, const Attrs&) {
   }
 }
 
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  reference(in, out, attrs);
+}
+
 }  // namespace
 
-const OpDef kWhere{
-    .name = "where", .min_inputs = 3, .max_inputs = 3, .infer = infer, .reference = reference};
+const OpDef kWhere{.name = "where",
+                   .min_inputs = 3,
+                   .max_inputs = 3,
+                   .infer = infer,
+                   .reference = reference,
+                   .reference_i8 = reference_i8};
 
 }  // namespace ew::ops
