@@ -45,6 +45,7 @@ for target in "${targets[@]}"; do
   if TMPDIR=$scratch build/fuzz/bin/fuzz_"$target" "${options[@]}" "${corpora[@]}" \
       > "$scratch/$target.log" 2>&1; then
     result=ok
+    find "$findings" -name "$target-*" -empty -delete  # of children, which may not write files
   else
     result=FINDING
     status=1
