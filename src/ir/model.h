@@ -29,6 +29,10 @@ struct NamedTensor {
   Tensor value;
 };
 
+/// The most optimizer steps that a file may tell of: more than can be done, and each is exact as a
+/// double.
+constexpr int64_t kMaxIterations = int64_t{1} << 53;
+
 /// What compile() set and what training has reached, in Keras' own words.
 struct CompiledState {
   Config optimizer;         ///< {"class_name": "Adam", "config": {...}}
@@ -36,7 +40,7 @@ struct CompiledState {
   Config metrics;           ///< list
   Config weighted_metrics;  ///< list or null
   Config loss_weights;      ///< null, list or map
-  int64_t iterations = 0;
+  int64_t iterations = 0;   ///< 0 to kMaxIterations
   /// Slots in canonical form: "<slot>/<parameter index>" with the index into the trainable
   /// parameters in order ("momentum/0", "velocity/0"), plus scalars such as "schedule_product".
   std::map<std::string, Tensor> slots;

@@ -24,7 +24,9 @@ Status read(const H5Group& group, ir::CompiledState& state) {
   EW_TRY(Config optimizer, parse_json(text));
   EW_TRY(const H5Value* iterations, group.attribute("iterations"));
   EW_TRY(const std::vector<int64_t> count, iterations->as_ints());
-  if (count.size() != 1 || count[0] < 0) return invalid_data("iterations: expected a number");
+  if (count.size() != 1 || count[0] < 0 || count[0] > ir::kMaxIterations) {
+    return invalid_data("iterations: expected a number from 0 to ", ir::kMaxIterations);
+  }
   state.optimizer = std::move(optimizer);
   state.iterations = count[0];
   state.slots.clear();
