@@ -64,7 +64,8 @@ struct Model {
   Architecture architecture;
   std::optional<CompiledState> compiled;
   std::optional<QuantizationRecord> quantization;
-  /// Inputs whose values decided shapes when the model was read; running it needs these same values.
+  /// Inputs whose values decided shapes when the model was read; running it needs these same
+  /// values.
   std::map<std::string, Tensor> fixed_inputs;
 };
 

@@ -199,7 +199,7 @@ void Call::elementwise(size_t n, const std::function<ValueId(const std::vector<V
       in.push_back(m_.form(*v, layout));
     }
   }
-  set(0, f(in), layout);
+  if (ok()) set(0, f(in), layout);
 }
 
 ValueId Call::scalar(double value, DType dtype) {
@@ -317,6 +317,8 @@ ValueId Call::wrap_ids(ValueId ids, int64_t size) {
 }
 
 ValueId Call::iota(int64_t n) {
+  if (!ok()) return kNoValue;
+  if (n < 0 || n > (int64_t{1} << 24)) return fail("a count to ", n, " is out of range");
   std::vector<int64_t> values(static_cast<size_t>(n));
   std::iota(values.begin(), values.end(), int64_t{0});
   return ints_constant(values);

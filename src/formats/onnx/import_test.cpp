@@ -272,6 +272,19 @@ TEST_CASE("onnx: external data stays in the model's folder") {
   CHECK(contains(error_of(model_with("nowhere.bin"), ErrorCode::kNotFound), "nowhere.bin"));
 }
 
+TEST_CASE("onnx: errors of operands end the reading before anything is made of them") {
+  TestModel cast;  // no input at all
+  cast.node("Cast", {}, {"y"}, attribute("to", 1));
+  cast.output("y");
+  CHECK(contains(error_of(cast, ErrorCode::kInvalidData), "expected at least 1 inputs"));
+  TestModel reverse;  // lengths that do not fit the batch
+  reverse.input("x", {4, 3});
+  reverse.ints("n", {1, 2});
+  reverse.node("ReverseSequence", {"x", "n"}, {"y"});
+  reverse.output("y");
+  CHECK_FALSE(reverse.read().ok());
+}
+
 TEST_CASE("onnx: every shorter form of a file ends in an error or a model, never in a crash") {
   TestModel m;
   m.input("x", {-1, 2, 5, 5});
