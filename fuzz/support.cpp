@@ -26,7 +26,9 @@ bool is_small(const ir::Graph& graph) {
 ir::Tensor input_of(const ir::TensorType& type) {
   ir::Tensor values(DType::kF32, type.shape);
   for (float& x : values.mutable_values<float>()) x = is_floating(type.dtype) ? 0.5f : 3.f;
-  return values.cast(type.dtype);
+  ir::Tensor stored = values.cast(type.dtype);
+  stored.set_quant(type.quant);
+  return stored;
 }
 
 // Runs every node by its reference.

@@ -14,7 +14,8 @@ namespace ew::ir {
 /// Affine quantisation: real = scale * (stored - zero_point). One entry per tensor, or one per
 /// index of `axis` flattened with the dimensions after it: weights have their output channels last
 /// (dense and convolution kernels: the last axis; a depthwise kernel [..., C, M]: axis C), with
-/// zero points 0. The kernel [..., O, C] of a transposed convolution has one entry per O. Both vectors have the same length.
+/// zero points 0. The kernel [..., O, C] of a transposed convolution has one entry per O. Both
+/// vectors have the same length.
 struct QuantParams {
   std::vector<float> scales;
   std::vector<int32_t> zero_points;

@@ -64,9 +64,17 @@ Quantised quantise(std::span<const float> x, const Attrs& attrs) {
   return attrs.flag("asymmetric_inputs") ? asymmetric(x) : symmetric(x);
 }
 
-float channel_scale(const TensorType& w, size_t channel) {
+/// The real value of a sum for one output channel, in the peers' order, because what is rounded
+/// here decides which integer the next layer's input becomes: whole convolutions apply a scale per
+/// channel before the input's, all others multiply the two scales first.
+float real_sum(int64_t sum, float input_scale, const TensorType& w, size_t channel,
+               const float* bias, bool channel_first) {
   const std::vector<float>& scales = w.quant->scales;
-  return scales.size() > 1 ? scales[channel] : scales[0];
+  const float scale = scales.size() > 1 ? scales[channel] : scales[0];
+  const auto acc = static_cast<float>(sum);
+  const float scaled =
+      channel_first && scales.size() > 1 ? acc * scale * input_scale : acc * (input_scale * scale);
+  return bias == nullptr ? scaled : scaled + bias[channel];
 }
 
 }  // namespace
@@ -92,9 +100,7 @@ void conv_forward_hybrid(const ConvGeometry& g, ConstViews in, TensorView out, c
       sums[static_cast<size_t>(yi)] += (q.q[static_cast<size_t>(xi)] - q.zero) * w[wi];
     });
     for (size_t i = 0; i < out_size; ++i) {
-      const size_t c = i % channels;
-      y[i] = static_cast<float>(sums[i]) * q.scale * channel_scale(*in[1].type, c) +
-             (bias ? bias[c] : 0.F);
+      y[i] = real_sum(sums[i], q.scale, *in[1].type, i % channels, bias, g.groups == 1);
     }
     x += in_size;
     y += out_size;
@@ -115,8 +121,7 @@ void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs) {
     for (size_t n = 0; n < n_size; ++n) {
       int64_t sum = 0;
       for (size_t k = 0; k < k_size; ++k) sum += (q.q[k] - q.zero) * w[k * n_size + n];
-      y[n] = static_cast<float>(sum) * q.scale * channel_scale(*in[1].type, n) +
-             (bias ? bias[n] : 0.F);
+      y[n] = real_sum(sum, q.scale, *in[1].type, n, bias, false);
     }
     x += k_size;
     y += n_size;

@@ -4,10 +4,10 @@
     tflite_roundtrip.py MODEL.tflite... [--inputs 1000] [--real FILE.npy] [--json OUT]
 
 Integer models: the same bytes as tflite-micro (profile tflm) and as LiteRT's BUILTIN_REF (profile
-litert-ref). Float outputs: |difference| <= 1e-5 of the largest |output|. Each model is also written
-back (edgewise convert) and the written file compared with the original in both peers. Needs
-`edgewise` on PATH, numpy, ai-edge-litert and tflite-micro; exit status 1 if a model fails, 77
-(skipped) where the peers are not installed.
+litert-ref). Float outputs: |difference| <= 1e-5 of the largest |output| (dynamic range: 3e-2, one
+step of a layer). With --round-trip each model is written back first (edgewise convert), and the
+written file stands the same comparison. Needs `edgewise` on PATH, numpy, ai-edge-litert and
+tflite-micro; exit status 1 if a model fails, 77 (skipped) where the peers are not installed.
 """
 import argparse
 import json
@@ -25,6 +25,9 @@ except ImportError as error:
     sys.exit(77)
 
 FLOAT_TOLERANCE = 1e-5
+# With int8 weights and float activations (dynamic range) every layer quantises its input: where two
+# float sums differ in their last bit, that may be another integer, one of 127 steps away.
+DYNAMIC_RANGE_TOLERANCE = 3e-2
 
 
 def reference(model):
@@ -112,6 +115,9 @@ def check(model, inputs, folder):
     tflm_y = run_tflm(model, inputs)
     is_float = np.issubdtype(litert_y[0].dtype, np.floating)
     row = {"model": Path(model).name}
+    is_dynamic = is_float and any(d["dtype"] == np.int8
+                                  for d in reference(model).get_tensor_details())
+    tolerance = DYNAMIC_RANGE_TOLERANCE if is_dynamic else FLOAT_TOLERANCE
     for engine in ("fast", "reference"):
         for profile, theirs in (("tflm", tflm_y), ("litert-ref", litert_y)):
             ours = run_edgewise(model, inputs, len(litert_y), folder, "--int8-profile", profile,
@@ -126,7 +132,7 @@ def check(model, inputs, folder):
         if not isinstance(found, dict):
             continue
         if is_float:
-            good &= found["relative_error"] <= FLOAT_TOLERANCE or name.startswith("tflm")
+            good &= found["relative_error"] <= tolerance or name.startswith("tflm")
         else:
             good &= found["equal"] == found["samples"]
     return row, good

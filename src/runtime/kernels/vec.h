@@ -1,8 +1,8 @@
 #pragma once
 // The vector of floats that the kernels are written in: 16 lanes (AVX-512), 8 (AVX2 with FMA) or 4
-// (portable, GCC vector extensions; on 64-bit ARM they are NEON). Include it only in sources compiled once per target.
-// Everything lives in a namespace named after the target, so that no linker can mix code of two
-// targets.
+// (portable, GCC vector extensions; on 64-bit ARM they are NEON). Include it only in sources
+// compiled once per target. Everything lives in a namespace named after the target, so that no
+// linker can mix code of two targets.
 
 #include <cstdint>
 #include <cstring>
