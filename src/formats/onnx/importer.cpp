@@ -84,7 +84,8 @@ ValueId Importer::emit(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs
 const Tensor* Importer::constant(ValueId id) const {
   if (id == kNoValue) return nullptr;
   const ir::Value& value = graph_.value(id);
-  return value.kind == ir::ValueKind::kConstant ? &value.data : nullptr;
+  if (value.kind != ir::ValueKind::kConstant) return nullptr;
+  return &constants_.try_emplace(id, value.data).first->second;
 }
 
 const Tensor* Importer::constant(Val& value) {

@@ -106,7 +106,7 @@ class Importer {
   ValueId int8_form(Val& value, Layout layout);
   ValueId typed_int8(ValueId id, const std::shared_ptr<const QuantParams>& params);
 
-  /// The tensor of a value that never changes, or null.
+  /// The tensor of a value that never changes, or null. It lives as long as the importer.
   const Tensor* constant(ValueId id) const;
   const Tensor* constant(Val& value);
   /// A constant as a trainable parameter of the current node.
@@ -150,6 +150,8 @@ class Importer {
   int64_t node_budget_;
   int depth_ = 0;
   std::map<std::pair<ValueId, int>, int64_t> symbols_;
+  /// What constant() gave: handles on the same data, at addresses that stay while the graph grows.
+  mutable std::map<ValueId, Tensor> constants_;
   std::set<std::string> parameter_names_;
   std::string node_name_;
   const std::vector<std::pair<std::string_view, int64_t>>* opsets_;

@@ -20,7 +20,11 @@ std::vector<int64_t> axis_first(int rank, int axis) {
 // Row-major places in a tensor of shape `table` of ids that give a number for `axis` and stand at
 // their own place in the other dimensions.
 ValueId places_along(Call& c, ValueId ids, const Shape& table, int axis) {
+  if (!c.ok()) return kNoValue;
   const Shape shape = c.shape(ids);
+  if (shape.rank() != table.rank()) {
+    return c.fail("indices ", shape, " do not have the rank of ", table);
+  }
   const std::vector<int64_t> strides = strides_of(table);
   const ValueId wrapped = c.wrap_ids(ids, table[axis]);
   ValueId sum = c.mul(
