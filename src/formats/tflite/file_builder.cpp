@@ -85,7 +85,8 @@ int32_t FileBuilder::add_tensor(const TensorType& type, const Shape& signature, 
   const Result<ElementType> element = element_type(type.dtype);
   if (!element.ok()) {
     if (status_.ok()) status_ = at(name, element.error());
-    return 0;
+    is_int8_.push_back(false);
+    return static_cast<int32_t>(is_int8_.size()) - 1;
   }
   FlatTable& t = subgraph_.append(0);
   const auto narrow = [](const Shape& shape) {

@@ -9,9 +9,15 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 Result<ValueId> to_shape(const OpContext& c, ValueId x, Ints target) {
-  // A size of 0 is a size of 0 here, which our reshape cannot say of an input that has elements.
-  if (std::find(target.begin(), target.end(), 0) != target.end()) {
-    return unsupported("an empty tensor of shape ", target);
+  // 0 means "as the input's" to our reshape; of an empty input, one 0 follows from the other sizes.
+  const auto zero = std::find(target.begin(), target.end(), 0);
+  if (zero != target.end()) {
+    const Shape from = c.type(x).shape;
+    const bool is_empty = from.is_static() && from.num_elements() == 0;
+    const bool is_only = std::all_of(target.begin(), target.end(),
+                                     [&](const int64_t& d) { return d >= 1 || &d == &*zero; });
+    if (!is_empty || !is_only) return unsupported("an empty tensor of shape ", target);
+    *zero = -1;
   }
   return c.b.add(ops::kReshape, {x}, {{"shape", std::move(target)}});
 }

@@ -27,13 +27,20 @@ using ir::Tensor;
 using ir::TensorType;
 using ir::ValueKind;
 
-/// What constant operators compute beyond so many elements is left to be computed at run time.
-constexpr int64_t kMaxFolded = int64_t{1} << 27;
+/// How many elements constant operators may compute while a file of that size is read; what is
+/// beyond is left to be computed at run time. Half-precision weights are two bytes each.
+int64_t max_folded(size_t file_bytes) {
+  return (int64_t{1} << 22) + 16 * static_cast<int64_t>(file_bytes);
+}
 
 class Importer {
  public:
-  Importer(const ModelInfo& info, Graph& graph)
-      : info_(info), graph_(graph), b_(graph), tensors_(b_, info) {}
+  Importer(const ModelInfo& info, size_t file_bytes, Graph& graph)
+      : info_(info),
+        graph_(graph),
+        b_(graph),
+        tensors_(b_, info),
+        max_folded_(max_folded(file_bytes)) {}
 
   Status run() {
     for (const int32_t tensor : info_.inputs) EW_TRY_VOID(add_input(tensor));
@@ -68,7 +75,8 @@ class Importer {
   Status add_operator(const OperatorInfo& op) {
     const LowerFn build = op.code == kCustom ? nullptr : find_lowering(op.code);
     if (build == nullptr) return unsupported("is not supported");
-    const std::string name = op.outputs.empty() ? "" : tensors_.info(op.outputs[0]).name;
+    if (op.outputs.empty()) return invalid_data("has no output");
+    const std::string& name = tensors_.info(op.outputs[0]).name;
     b_.set_origin(str("tflite:", name.substr(0, name.find(';'))));
     const size_t first_node = graph_.nodes.size();
     const OpContext context(b_, tensors_, op);
@@ -164,7 +172,7 @@ class Importer {
     int64_t elements = folded_;
     for (const ValueId id : node.outputs) {
       const Shape& shape = graph_.type(id).shape;
-      if (!shape.is_static() || shape.num_elements() > kMaxFolded - elements) return false;
+      if (!shape.is_static() || shape.num_elements() > max_folded_ - elements) return false;
       elements += shape.num_elements();
     }
     return std::all_of(node.inputs.begin(), node.inputs.end(),
@@ -216,6 +224,7 @@ class Importer {
   Graph& graph_;
   ir::Builder b_;
   TensorTable tensors_;
+  int64_t max_folded_;
   int64_t folded_ = 0;  // elements that constant operators computed
 };
 
@@ -233,7 +242,7 @@ Result<ir::Model> read_tflite(std::span<const uint8_t> bytes, const std::string&
   ir::Model model;
   model.graph.int8_profile = profile;
   model.architecture.version = str("TFLite, ", info->description);
-  const Status read = tflite::Importer(*info, model.graph).run();
+  const Status read = tflite::Importer(*info, bytes.size(), model.graph).run();
   if (!file.status().ok()) return at(where, file.status().error());
   if (!read.ok()) return at(where, read.error());
   return model;

@@ -28,6 +28,7 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
 void reference(ConstViews in, Views out, const Attrs& attrs) {
   const Shape& shape = in[0].shape();
   const AxisSplit v = split_at(shape, *normalize_axis(attrs.integer("axis"), shape.rank()));
+  if (in[0].size() == 0) return;
   dispatch_real(in[0].dtype(), [&]<typename T>() {
     const T* x = in[0].as<T>();
     T* y = out[0].as<T>();

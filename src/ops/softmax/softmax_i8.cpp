@@ -16,6 +16,7 @@ constexpr int kSumBits = 12;
 void softmax_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
   const Shape& shape = in[0].shape();
   const AxisSplit v = split_at(shape, *normalize_axis(attrs.integer("axis"), shape.rank()));
+  if (in[0].size() == 0) return;
   const auto* x = in[0].as<int8_t>();
   auto* y = out[0].as<int8_t>();
   const double factor = double{int8::scale_of(*in[0].type)} * (1 << (31 - kDifferenceBits));
