@@ -47,13 +47,16 @@ function(ew_module name)
   # One kernel source is compiled once per CPU target; the suffix names the target. Multiplications
   # and additions fuse only where the source says so: optimiser updates must round as Keras does.
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(FILTER sources EXCLUDE REGEX "_(avx512|avx2)\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "_(vnni|avx512|avx2)\\.cpp$")
   endif()
   foreach(source ${sources})
     if(source MATCHES "_avx512\\.cpp$")
       # -Wno-uninitialized: GCC 12's own intrinsics start from undefined vectors.
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
+    elseif(source MATCHES "_vnni\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
     elseif(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;-O3;-fno-math-errno;-ffp-contract=off")

@@ -1,14 +1,11 @@
 // A whole `.h5` through libhdf5 in its limited child. Whatever the child does, the parent lives.
-#include "formats/h5_reader.h"
 #include "formats/keras/keras_file.h"
 #include "targets.h"
 
 namespace ew::fuzz {
 
 void h5_file(Bytes bytes) {
-  const formats::H5ReadLimits limits{
-      .max_content_bytes = 1 << 24, .max_objects = 20'000, .cpu_seconds = 2, .wall_seconds = 5};
-  const Result<formats::H5Group> root = formats::read_h5(bytes, "fuzz.h5", limits);
+  const Result<formats::H5Group> root = formats::read_h5(bytes, "fuzz.h5", kChildLimits);
   if (!root.ok()) {
     require(root.error().message.starts_with("fuzz.h5: "), "an error names the file");
     return;

@@ -12,7 +12,7 @@ void keras_zip(Bytes bytes) {
       if (member.size < 1 << 24) (void)zip->read(member);
     }
   }
-  const Result<ir::Model> model = formats::read_keras_zip(bytes, "fuzz.keras");
+  const Result<ir::Model> model = formats::read_keras_zip(bytes, "fuzz.keras", kChildLimits);
   if (model.ok()) exercise(model->graph);
 }
 

@@ -1,7 +1,8 @@
 // Makes the seeds that are derived from Keras' own files:
 //   fuzz_make_corpus CORPUS FILE...
 // Each `.h5` and `.keras` (of tests/oracle/fixtures) becomes one seed per target that reads its
-// parts. Seeds of the other targets are small files made by hand.
+// parts. The committed seeds are the few of them that libFuzzer's -set_cover_merge=1 keeps. Seeds
+// of the other targets are small files made by hand.
 #include "base/file.h"
 #include "formats/h5_reader.h"
 #include "formats/h5_wire.h"
@@ -11,9 +12,16 @@
 namespace ew::fuzz {
 namespace {
 
-constexpr size_t kMaxSeed = 9000;
+constexpr size_t kMaxSeed = 1 << 14;
 
 using Buffer = std::vector<uint8_t>;
+
+Status write_config(const std::string& corpus, const std::string& name, bool is_keras3,
+                    std::string_view json) {
+  const std::string seed = str(is_keras3 ? "3" : "2", json);
+  if (seed.size() > kMaxSeed) return {};
+  return write_file_atomic(corpus + "/keras_config/" + name + ".json", seed);
+}
 
 Status add_config(const std::string& corpus, const std::string& name,
                   const formats::H5Group& root) {
@@ -23,9 +31,7 @@ Status add_config(const std::string& corpus, const std::string& name,
   const formats::H5Value* version = root.find_attribute("keras_version");
   const bool is_keras3 =
       version != nullptr && !version->strings.empty() && version->strings[0].starts_with("3");
-  const std::string seed = (is_keras3 ? "3" : "2") + json;
-  if (seed.size() > kMaxSeed) return {};
-  return write_file_atomic(corpus + "/keras_config/" + name + ".json", seed);
+  return write_config(corpus, name, is_keras3, json);
 }
 
 Status add_wire(const std::string& corpus, const std::string& name, const formats::H5Group& root) {
@@ -41,7 +47,8 @@ Status add_wire(const std::string& corpus, const std::string& name, const format
 Status add_zip(const std::string& corpus, const std::string& name, const Buffer& bytes) {
   EW_TRY(const formats::ZipView zip, formats::ZipView::open(bytes));
   EW_TRY(const Buffer config, zip.read("config.json"));
-  EW_TRY_VOID(write_file_atomic(corpus + "/json/" + name + ".json", config));
+  EW_TRY_VOID(write_config(corpus, name, true, text_of(config)));
+  if (bytes.size() > kMaxSeed) return {};
   return write_file_atomic(corpus + "/keras_zip/" + name + ".keras", bytes);
 }
 

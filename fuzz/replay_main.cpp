@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/sanitizer.h"
 #include "targets.h"
 
 namespace ew::fuzz {
@@ -22,12 +23,11 @@ constexpr Target kTargets[] = {
 #undef EW_FUZZ
 };
 
-// The limit makes a huge allocation fail; sanitizers need all address space for themselves.
+// The limit makes a huge allocation fail.
 void limit_memory() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (kHasShadowMemory) return;
   const rlimit value{rlim_t{4} << 30, rlim_t{4} << 30};
   ::setrlimit(RLIMIT_AS, &value);
-#endif
 }
 
 bool replay(const Target& target, const std::string& path) {
@@ -47,8 +47,8 @@ int replay_all(const std::string& corpus) {
     const std::string folder = corpus + "/" + target.name;
     const Result<std::vector<std::string>> names = list_directory(folder);
     if (!names.ok() || names->empty()) {
-      std::fprintf(stderr, "%s: no corpus yet\n", folder.c_str());
-      continue;
+      std::fprintf(stderr, "%s: no corpus\n", folder.c_str());
+      return 1;
     }
     for (const std::string& name : *names) {
       if (!replay(target, folder + "/" + name)) return 1;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/h5_reader.h"
 #include "ir/graph.h"
 
 namespace ew::fuzz {
@@ -31,6 +32,10 @@ inline void require(bool holds, const char* property) {
 inline std::string_view text_of(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
+
+/// For HDF5: damaged files can keep libhdf5 busy until a limit ends it.
+constexpr formats::H5ReadLimits kChildLimits{
+    .max_content_bytes = 1 << 24, .max_objects = 20'000, .cpu_seconds = 2, .wall_seconds = 10};
 
 /// The bytes as a file of its own, for readers that take a path. Removed with this object.
 class ScratchFile {

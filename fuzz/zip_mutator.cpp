@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "formats/zip.h"
+#include "json_mutator.h"
 #include "targets.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
@@ -16,6 +17,24 @@ using formats::ZipInput;
 using formats::ZipMember;
 using formats::ZipView;
 
+void mutate_bytes(std::vector<uint8_t>& bytes) {
+  const size_t old_size = bytes.size();
+  bytes.resize(old_size + 256);
+  bytes.resize(LLVMFuzzerMutate(bytes.data(), old_size, bytes.size()));
+}
+
+void mutate(const std::string& name, std::vector<uint8_t>& bytes, size_t max_size,
+            unsigned int seed) {
+  if (name.ends_with(".json") && seed % 8 != 0) {
+    const std::string changed = mutate_json(text_of(bytes), {}, max_size, seed / 8);
+    if (!changed.empty()) {
+      bytes.assign(changed.begin(), changed.end());
+      return;
+    }
+  }
+  mutate_bytes(bytes);
+}
+
 /// Members unpacked, one of them changed; empty if the archive cannot be opened.
 std::vector<uint8_t> mutate_member(Bytes archive, size_t max_size, unsigned int seed) {
   const Result<ZipView> zip = ZipView::open(archive);
@@ -27,10 +46,9 @@ std::vector<uint8_t> mutate_member(Bytes archive, size_t max_size, unsigned int 
     if (!bytes.ok()) return {};
     contents.push_back(std::move(*bytes));
   }
-  std::vector<uint8_t>& chosen = contents[seed % contents.size()];
-  const size_t old_size = chosen.size();
-  chosen.resize(old_size + 256);
-  chosen.resize(LLVMFuzzerMutate(chosen.data(), old_size, chosen.size()));
+  const size_t chosen = seed % contents.size();
+  mutate(zip->members()[chosen].name, contents[chosen], max_size,
+         static_cast<unsigned int>(seed / contents.size()));
   std::vector<ZipInput> inputs;
   for (size_t i = 0; i < contents.size(); ++i) {
     inputs.push_back({zip->members()[i].name, contents[i]});

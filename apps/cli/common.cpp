@@ -39,9 +39,10 @@ void add_common(CLI::App& app, Common& common, bool reads_model) {
   }
 }
 
-Result<Model> load(const std::string& path, const Common& common) {
-  return load_model(path,
-                    {.architecture = common.architecture, .int8_profile = common.int8_profile});
+Result<Model> load(const std::string& path, const Common& common, std::vector<Array> inputs) {
+  return load_model(path, {.architecture = common.architecture,
+                           .int8_profile = common.int8_profile,
+                           .inputs = std::move(inputs)});
 }
 
 int fail(const Error& error) {

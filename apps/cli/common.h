@@ -23,12 +23,12 @@ struct Common {
   std::string int8_profile = "tflm";
 };
 
-/// Flags of every verb: --json --quiet --seed --threads, and --architecture and --int8-profile where
-/// it reads a model.
+/// Flags of every verb: --json --quiet --seed --threads, and --architecture and --int8-profile
+/// where it reads a model.
 void add_common(CLI::App& app, Common& common, bool reads_model = true);
 
-/// The model by the flags that say how to read it.
-Result<Model> load(const std::string& path, const Common& common);
+/// The model by the flags that say how to read it; `inputs` as in LoadOptions.
+Result<Model> load(const std::string& path, const Common& common, std::vector<Array> inputs = {});
 
 /// One line on stderr and the exit code: 1 bar not met, 2 usage, 3 bad input, 4 environment,
 /// 130 interrupted.

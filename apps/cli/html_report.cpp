@@ -134,8 +134,9 @@ double draw_layers(Svg& svg, const OptimizeReport& report, double y) {
     if (layer.bytes_before > 0) layers.push_back(&layer);
   }
   if (layers.empty()) return y;
-  std::stable_sort(layers.begin(), layers.end(), [](const LayerFigures* a, const LayerFigures* b) {
-    return a->bytes_before > b->bytes_before;
+  // Pointers into one vector: layers of one size stay in the model's order.
+  std::sort(layers.begin(), layers.end(), [](const LayerFigures* a, const LayerFigures* b) {
+    return a->bytes_before != b->bytes_before ? a->bytes_before > b->bytes_before : a < b;
   });
   const size_t shown = std::min(layers.size(), kMaxLayers);
   const auto largest = static_cast<double>(layers[0]->bytes_before);

@@ -50,7 +50,7 @@ void add_inspect(CLI::App& app, int& exit_code) {
       "Show a model's layers, shapes, multiply-accumulates, bytes and memory plan\n"
       "Example: edgewise inspect base_model.h5");
   auto o = std::make_shared<InspectOptions>();
-  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite)")->required();
+  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite, .onnx)")->required();
   verb->add_flag("--stages", o->stages, "Print the graph as text after each stage");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = inspect(*o); });
@@ -63,7 +63,7 @@ void add_convert(CLI::App& app, int& exit_code) {
                          "Example: edgewise convert model.keras model.h5 --keras-version 2");
   auto o = std::make_shared<ConvertOptions>();
   verb->add_option("IN", o->in, "Model to read")->required();
-  verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite)")->required();
+  verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite, .onnx)")->required();
   verb->add_option("--keras-version", o->keras_version,
                    "Generations that must open an .h5: both, 2 or 3");
   add_common(*verb, o->common);

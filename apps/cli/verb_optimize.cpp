@@ -123,8 +123,9 @@ void add_optimize(CLI::App& app, int& exit_code) {
       "Example: edgewise optimize base_model.h5 --data fashion-mnist/ --prune 0.8 -o "
       "optimized_model.h5");
   auto o = std::make_shared<OptimizeFlags>();
-  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite)")->required();
-  verb->add_option("-o,--output", o->outputs, "File to write (.h5, .keras, .tflite); repeatable")
+  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite, .onnx)")->required();
+  verb->add_option("-o,--output", o->outputs,
+                   "File to write (.h5, .keras, .tflite, .onnx); repeatable")
       ->required()
       ->take_all();
   verb->add_option("--quantize", o->quantize, "int8 or none")

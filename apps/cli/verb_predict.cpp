@@ -23,14 +23,14 @@ int predict(const PredictOptions& o) {
     return fail({ErrorCode::kInvalidArgument,
                  "--engine: expected fast or reference, found '" + o.engine + "'"});
   }
-  const Result<Model> model = load(o.model, o.common);
-  if (!model.ok()) return fail(model.error());
   std::vector<Array> inputs;
   for (const std::string& path : o.inputs) {
     Result<Array> array = load_npy(path);
     if (!array.ok()) return fail(array.error());
     inputs.push_back(std::move(*array));
   }
+  const Result<Model> model = load(o.model, o.common, inputs);
+  if (!model.ok()) return fail(model.error());
   const Result<std::vector<Array>> outputs = model->predict(
       inputs, o.engine == "fast" ? Engine::kFast : Engine::kReference, o.common.threads);
   if (!outputs.ok()) return fail(outputs.error());

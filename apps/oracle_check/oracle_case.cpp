@@ -3,7 +3,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "formats/npy.h"
+#include "base/file.h"
+#include "base/npy.h"
 #include "runtime/executor.h"
 
 namespace ew::oracle {
@@ -37,7 +38,10 @@ Status compare(const ir::Tensor& got, const ir::Tensor& expected, double toleran
 }  // namespace
 
 Result<ir::Tensor> read_tensor(const std::string& path) {
-  EW_TRY(const formats::NpyArray array, formats::read_npy(path));
+  EW_TRY(const std::vector<uint8_t> bytes, read_file(path));
+  Result<NpyArray> read = parse_npy(bytes);
+  if (!read.ok()) return at(path, read.error());
+  const NpyArray& array = *read;
   ir::Tensor out(array.dtype, array.shape);
   if (!array.bytes.empty()) std::memcpy(out.mutable_data(), array.bytes.data(), array.bytes.size());
   return out;

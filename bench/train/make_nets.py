@@ -14,6 +14,7 @@ import train_bench
 
 def main():
     folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
     for net in train_bench.SHAPE:
         keras.utils.set_random_seed(1)
         train_bench.keras_net(net).save(os.path.join(folder, f"{net}.h5"), include_optimizer=False)

@@ -6,4 +6,5 @@
 #include "edgewise/model.h"
 #include "edgewise/optimize.h"
 #include "edgewise/result.h"
+#include "edgewise/session.h"
 #include "edgewise/training.h"

@@ -17,6 +17,9 @@ struct LoadOptions {
   std::string architecture = "";
   /// How the integer operators of a TFLite file round: "tflm", "litert-ref" or "xnnpack".
   std::string int8_profile = "tflm";
+  /// Values for the inputs, in order. An ONNX model in which shapes hang on an input's value is
+  /// read for these values; predict() then expects the same ones.
+  std::vector<Array> inputs = {};
 };
 
 /// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
@@ -89,14 +92,14 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite; FILE or
-/// FILE#offset=BYTES,length=BYTES for one inside another file.
-/// Errors: kNotFound; kInvalidData (damaged, with layer or offset); kUnsupported (custom or unknown
-/// layers, by name); kResourceLimit.
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite, ONNX; FILE
+/// or FILE#offset=BYTES,length=BYTES for one inside another file. Errors: kNotFound; kInvalidData
+/// (damaged, with layer or offset); kUnsupported (custom or unknown layers, by name);
+/// kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
-/// Writes by suffix: .h5, .keras, .tflite. The file appears whole or not at all. Returns notes, for example
-/// which generation opens it.
+/// Writes by suffix: .h5, .keras, .tflite, .onnx. The file appears whole or not at all. Returns
+/// notes, for example which generation opens it.
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options = {});
 

@@ -154,9 +154,9 @@ Result<History> fit(ir::Model& model, const train::Dataset& dataset, const FitOp
   const Result<train::History> trained =
       trainer->fit(dataset.train, dataset.validation, fit_options);
   if (!trained.ok() && trained.error().code != ErrorCode::kInterrupted) return trained.error();
-  work.compiled->progress = {};
   trainer->store(work);
   work.compiled->progress = {};
+  work.compiled->kept_weights.clear();
   work.quantization.reset();  // its ranges belong to the weights before training
   model = std::move(work);
   if (!trained.ok()) return trained.error();
@@ -175,7 +175,7 @@ Result<Figures> evaluate(const ir::Model& model, const train::DataSource& source
                          int64_t batch_size, int threads) {
   ir::Model work;
   work.architecture = model.architecture;
-  EW_TRY(ir::Graph deployed, inference_graph(model));
+  EW_TRY(ir::Graph deployed, executable_graph(model));
   work.graph = with_real_ports(std::move(deployed));
   // A graph of one sample takes its rows one by one.
   for (const ir::ValueId id : work.graph.inputs) {
@@ -190,9 +190,27 @@ Result<Figures> evaluate(const ir::Model& model, const train::DataSource& source
   return to_figures(logs);
 }
 
+namespace {
+
+// The model was read for certain values of inputs that decide shapes.
+Status check_fixed(const ir::Model& model, const std::string& name, const ir::Tensor& given) {
+  const auto it = model.fixed_inputs.find(name);
+  if (it == model.fixed_inputs.end()) return {};
+  const ir::Tensor& fixed = it->second;
+  const bool is_same =
+      given.type() == fixed.type() &&
+      (given.size() == 0 || std::memcmp(given.data(), fixed.data(), given.size_bytes()) == 0);
+  if (is_same) return {};
+  return invalid_argument("input '", name,
+                          "': shapes hang on its value, and the model was read for "
+                          "another one; load it again with this value");
+}
+
+}  // namespace
+
 Result<std::vector<ir::Tensor>> predict(const ir::Model& model, std::vector<ir::Tensor> inputs,
                                         bool reference_only, int threads) {
-  EW_TRY(const ir::Graph graph, inference_graph(model));
+  EW_TRY(const ir::Graph graph, reference_only ? inference_graph(model) : executable_graph(model));
   if (inputs.size() != graph.inputs.size()) {
     return invalid_argument("the model has ", graph.inputs.size(), " inputs, found ",
                             inputs.size());
@@ -202,6 +220,7 @@ Result<std::vector<ir::Tensor>> predict(const ir::Model& model, std::vector<ir::
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value& declared = graph.value(graph.inputs[i]);
     EW_TRY(inputs[i], cast_input(inputs[i], declared));
+    EW_TRY_VOID(check_fixed(model, declared.name, inputs[i]));
     const Shape& given = inputs[i].shape();
     const Shape& shape = declared.type.shape;
     is_exact = is_exact && fits(given, shape, false);

@@ -1,12 +1,17 @@
 #include "api/model_impl.h"
-#include "compress/fold_batch_norm.h"
 #include "compress/quantize.h"
 #include "ops/ops.h"
+#include "ops/passes.h"
 
 namespace ew::api {
 
 Result<ir::Graph> inference_graph(const ir::Model& model) {
   return compress::deployed_graph(model);
+}
+
+Result<ir::Graph> executable_graph(const ir::Model& model) {
+  EW_TRY(const ir::Graph graph, inference_graph(model));
+  return ops::fuse_for_execution(graph);
 }
 
 namespace {
@@ -63,12 +68,7 @@ ir::Graph with_real_ports(ir::Graph graph) {
 Result<ir::Model> deployed_model(const ir::Model& model) {
   ir::Model deployed;
   deployed.architecture.version = model.architecture.version;
-  if (model.quantization) {
-    EW_TRY(deployed.graph, inference_graph(model));
-    return deployed;
-  }
-  EW_TRY(const ir::Model folded, compress::fold_batch_norm(model));
-  EW_TRY(deployed.graph, inference_graph(folded));
+  EW_TRY(deployed.graph, executable_graph(model));
   return deployed;
 }
 

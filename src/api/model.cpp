@@ -157,6 +157,7 @@ Result<Model> load_model(const std::string& path, const LoadOptions& options) {
   formats::LoadOptions o;
   o.architecture = options.architecture;
   EW_TRY(o.int8_profile, ir::parse_int8_profile(options.int8_profile));
+  for (const Array& input : options.inputs) o.inputs.push_back(api::to_tensor(input));
   EW_TRY(ir::Model model, formats::load_model(path, o));
   return Model(std::make_unique<Model::Impl>(Model::Impl{std::move(model)}));
 }

@@ -24,12 +24,13 @@ Result<train::Dataset> fit_data(const ir::Model& model, const Data& data, int64_
 
 /// The graph that predict() and evaluate() run: quantised if the model has a quantisation record.
 Result<ir::Graph> inference_graph(const ir::Model& model);
+/// The same with nodes fused: what predict, evaluate and Session run.
+Result<ir::Graph> executable_graph(const ir::Model& model);
 
-/// The same graph with float32 where an input or output is quantised: data and metrics are real.
-ir::Graph with_real_ports(ir::Graph graph);
-
-/// A model whose graph is the one that inference runs, batch normalisation folded where that can be
-/// done: what files without a training form take.
+/// A model of the executable graph: what files without a training form take.
 Result<ir::Model> deployed_model(const ir::Model& model);
+
+/// A graph with float32 where an input or output is quantised: data and metrics are real.
+ir::Graph with_real_ports(ir::Graph graph);
 
 }  // namespace ew::api

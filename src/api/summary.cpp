@@ -4,6 +4,7 @@
 
 #include "api/model_impl.h"
 #include "formats/json.h"
+#include "ops/passes.h"
 #include "runtime/executor.h"
 
 namespace ew {
@@ -75,10 +76,15 @@ Result<Overview> overview_of(const ir::Model& model) {
   Overview overview;
   std::map<ir::ValueId, bool> counted;
   for (const ir::Node& node : graph.nodes) add_node(graph, node, counted, overview);
+  EW_TRY(ir::Graph fused, ops::fuse_for_execution(graph));
   EW_TRY(const std::unique_ptr<runtime::Executor> executor,
-         runtime::Executor::create(std::move(graph), {}));
+         runtime::Executor::create(std::move(fused), {}));
   overview.arena_bytes = executor->memory_plan().arena_bytes;
   overview.arena_lower_bound_bytes = executor->memory_plan().lower_bound_bytes;
+  for (const runtime::int8::Region* region : executor->regions()) {
+    overview.arena_bytes += region->arena_bytes();
+    overview.arena_lower_bound_bytes += region->lower_bound_bytes();
+  }
   return overview;
 }
 
@@ -148,6 +154,8 @@ std::string Model::summary(bool stages) const {
     text +=
         str("\n--- ", model.quantization ? "quantised" : "canonical", " ---\n", to_text(*deployed));
   }
+  const Result<ir::Graph> fused = api::executable_graph(model);
+  if (fused.ok()) text += "\n--- fused ---\n" + to_text(*fused);
   return text;
 }
 

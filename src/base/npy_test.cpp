@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/file.h"
+
 namespace ew {
 namespace {
 
@@ -35,6 +37,29 @@ std::string message(const std::vector<uint8_t>& bytes) {
 }
 
 }  // namespace
+
+TEST_CASE("npy: reads what NumPy wrote: every version, Fortran order, big-endian") {
+  for (const char* name : {"v1", "v2", "v3", "fortran", "big"}) {
+    CAPTURE(name);
+    const auto bytes = read_file(str(EW_SOURCE_DIR "/tests/data/npy/", name, ".npy")).value();
+    const NpyArray array = parse_npy(bytes).value();
+    CHECK(array.shape == Shape({2, 3, 4}));
+    std::vector<double> values(24);
+    convert_elements(array.dtype, array.bytes.data(), DType::kF64, values.data(), 24);
+    for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == static_cast<double>(i));
+    if (std::string(name) == "v1") {
+      CHECK(write_npy(array.dtype, array.shape, array.bytes).value() == bytes);
+    }
+  }
+}
+
+TEST_CASE("npy: never loads pickles and names unsupported types") {
+  const auto read = [](const char* name) {
+    return parse_npy(read_file(str(EW_SOURCE_DIR "/tests/data/npy/", name)).value());
+  };
+  CHECK(read("obj.npy").error().code == ErrorCode::kUnsupported);
+  CHECK(read("str.npy").error().message.find("U2") != std::string::npos);
+}
 
 TEST_CASE("npy: reads versions 1 to 3") {
   for (int version = 1; version <= 3; ++version) {

@@ -56,7 +56,7 @@ Result<void*> load_plugin(std::string_view name, const char* symbol) {
   const std::string file = str("libedgewise_", name, ".so");
   const std::vector<std::string> folders = search_folders();
   for (const std::string& folder : folders) {
-    const std::string path = folder + "/" + file;
+    const std::string path = str(folder, "/", file);
     if (!file_exists(path)) continue;
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     void* address = library ? ::dlsym(library, symbol) : nullptr;

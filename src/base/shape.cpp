@@ -55,13 +55,9 @@ Result<Shape> broadcast(const Shape& a, const Shape& b) {
     const int64_t da = i <= a.rank() ? a[a.rank() - i] : 1;
     const int64_t db = i <= b.rank() ? b[b.rank() - i] : 1;
     int64_t& d = dims[static_cast<size_t>(rank - i)];
-    if (da == db || db == 1)
-      d = da;
-    else if (da == 1)
+    if (da == 1 || (da == kUnknown && db != 1))
       d = db;
-    else if (da == kUnknown)
-      d = db;
-    else if (db == kUnknown)
+    else if (da == db || db == 1 || db == kUnknown)
       d = da;
     else
       return invalid_argument("shapes ", a, " and ", b, " cannot be broadcast together");

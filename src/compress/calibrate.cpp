@@ -31,8 +31,8 @@ Tensor rows_of(const Tensor& tensor, int64_t begin, int64_t count) {
   shape[0] = count;
   Tensor part(tensor.dtype(), shape);
   const size_t row =
-      tensor.size() == 0 ? 0 : tensor.size_bytes() / static_cast<size_t>(tensor.shape()[0]);
-  if (part.size() > 0) {
+      tensor.empty() ? 0 : tensor.size_bytes() / static_cast<size_t>(tensor.shape()[0]);
+  if (!part.empty()) {
     std::memcpy(part.mutable_data(),
                 static_cast<const uint8_t*>(tensor.data()) + static_cast<size_t>(begin) * row,
                 part.size_bytes());

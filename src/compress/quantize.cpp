@@ -257,8 +257,13 @@ Result<std::vector<Sensitivity>> layer_sensitivity(const ir::Model& model, const
     EW_TRY(const double error, output_error(g, rounded, samples, pool));
     result.push_back({layer, error});
   }
-  std::stable_sort(result.begin(), result.end(),
-                   [](const Sensitivity& a, const Sensitivity& b) { return a.error > b.error; });
+  // An error that is no number is the worst of all.
+  const auto rank = [](double error) { return std::isnan(error) ? HUGE_VAL : error; };
+  std::sort(result.begin(), result.end(), [&](const Sensitivity& a, const Sensitivity& b) {
+    const double first = rank(a.error);
+    const double second = rank(b.error);
+    return first != second ? first > second : a.layer < b.layer;
+  });
   return result;
 }
 

@@ -13,21 +13,11 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/sanitizer.h"
+
 namespace ew::formats {
 namespace {
 
-#if defined(__has_feature)
-#define EW_HAS_FEATURE(name) __has_feature(name)
-#else
-#define EW_HAS_FEATURE(name) 0
-#endif
-// GCC defines the macros, clang has the features.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    EW_HAS_FEATURE(address_sanitizer) || EW_HAS_FEATURE(thread_sanitizer)
-constexpr bool kSanitized = true;  // its shadow memory needs terabytes of address space
-#else
-constexpr bool kSanitized = false;
-#endif
 constexpr int kChildPipe = 3;
 constexpr size_t kBuffer = 65536;
 
@@ -69,10 +59,10 @@ void enter_child(int pipe, const ChildLimits& limits, int64_t parent_bytes) {
   limit(RLIMIT_CORE, 0, 0);
   limit(RLIMIT_FSIZE, 0, 0);
   limit(RLIMIT_NPROC, 0, 0);
-  if (!kSanitized) limit(RLIMIT_NOFILE, 0, 0);
+  if (!kHasShadowMemory) limit(RLIMIT_NOFILE, 0, 0);
   const auto cpu = static_cast<rlim_t>(limits.cpu_seconds);
   limit(RLIMIT_CPU, cpu, cpu + 1);
-  if (!kSanitized && parent_bytes >= 0) {
+  if (!kHasShadowMemory && parent_bytes >= 0) {
     const auto bytes = static_cast<rlim_t>(parent_bytes + limits.memory_bytes);
     limit(RLIMIT_AS, bytes, bytes);
   }

@@ -5,13 +5,14 @@
 #include "base/file.h"
 #include "formats/container.h"
 #include "formats/keras/keras_file.h"
+#include "formats/onnx/import.h"
 #include "formats/tflite/read_tflite.h"
 
 namespace ew::formats {
 
 Result<ir::Model> load_model(const std::string& path, const LoadOptions& options) {
   if (is_directory(path)) {
-    return unsupported(path, ": is a folder; expected a model file (.h5, .keras, .tflite)");
+    return unsupported(path, ": is a folder; expected a model file (.h5, .keras, .tflite, .onnx)");
   }
   EW_TRY(const std::vector<uint8_t> bytes, read_part(path));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -28,9 +29,13 @@ Result<ir::Model> load_model(const std::string& path, const LoadOptions& options
                         ": holds an architecture without weights; load its weights file and "
                         "name this one as the architecture");
   }
-  return unsupported(path,
-                     ": expected a Keras (.h5, .keras) or TFLite model, found neither an HDF5 nor "
-                     "a ZIP nor a TFLite signature");
+  if (suffix == ".onnx" || onnx::looks_like_model(bytes)) {
+    return onnx::import_model(bytes, path, options.inputs);
+  }
+  return unsupported(
+      path,
+      ": expected a model (.h5, .keras, .tflite, .onnx), found neither an HDF5 nor a "
+      "ZIP nor a TFLite signature, nor an ONNX model");
 }
 
 }  // namespace ew::formats

@@ -2,6 +2,7 @@
 // One entry for every model format that can be read.
 
 #include <string>
+#include <vector>
 
 #include "ir/model.h"
 
@@ -12,6 +13,8 @@ struct LoadOptions {
   std::string architecture;
   /// How integer operators of TFLite files round.
   ir::Int8Profile int8_profile = ir::Int8Profile::kTflm;
+  /// Values for the inputs, in order; used where a shape of an ONNX model hangs on one.
+  std::vector<ir::Tensor> inputs = {};
 };
 
 /// Reads a model; `FILE#offset=A,length=B` is a model inside a container. The content decides the

@@ -2,11 +2,15 @@
 
 #include "base/file.h"
 #include "formats/keras/write_h5.h"
+#include "formats/onnx/write.h"
 #include "formats/tflite/write_tflite.h"
 
 namespace ew::formats {
 
-bool is_deployed_format(const std::string& path) { return file_suffix(path) == ".tflite"; }
+bool is_deployed_format(const std::string& path) {
+  const std::string suffix = file_suffix(path);
+  return suffix == ".tflite" || suffix == ".onnx";
+}
 
 Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
                               const SaveOptions& options) {
@@ -19,7 +23,12 @@ Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
       EW_TRY_VOID(write_file_atomic(path, bytes));
       return SaveReport{};
     }
-    return invalid_argument("cannot write '", suffix, "'; known: .h5, .hdf5, .keras, .tflite");
+    if (suffix == ".onnx") {
+      EW_TRY_VOID(onnx::write_onnx(model.graph, path));
+      return SaveReport{};
+    }
+    return invalid_argument("cannot write '", suffix,
+                            "'; known: .h5, .hdf5, .keras, .tflite, .onnx");
   }();
   if (!report.ok() && !report.error().message.starts_with(path)) return at(path, report.error());
   return report;

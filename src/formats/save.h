@@ -30,9 +30,10 @@ struct SaveReport {
 /// Whether files of this suffix hold the graph that inference runs, quantised if the model is.
 bool is_deployed_format(const std::string& path);
 
-/// Writes by suffix: `.h5` (docs/guide/keras-files.md), `.keras` (Keras 3), or `.tflite`, for which
-/// the graph must be the one that inference runs (is_deployed_format()). Errors: kUnsupported
-/// for another suffix or a model that did not come from Keras; kIo; nothing is left half written.
+/// Writes by suffix: `.h5` (docs/guide/keras-files.md), `.keras` (Keras 3), `.tflite` or `.onnx`,
+/// for which the graph must be the one that inference runs (is_deployed_format()). Errors:
+/// kUnsupported for another suffix or a model that did not come from Keras; kIo; nothing is left
+/// half written.
 Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
                               const SaveOptions& options = {});
 

@@ -58,7 +58,7 @@ TEST_CASE("zip: reads both generations' .keras archives") {
 }
 
 TEST_CASE("zip: reads deflated members and finds any damage in them") {
-  auto bytes = read_file(EW_SOURCE_DIR "/tests/data/formats/npy/z.npz").value();
+  auto bytes = read_file(EW_SOURCE_DIR "/tests/data/npy/z.npz").value();
   const ZipView zip = ZipView::open(bytes).value();
   REQUIRE(zip.members().size() == 2);
   CHECK(zip.members()[0].method == 8);

@@ -110,12 +110,13 @@ ValueId Builder::scalar(double value, DType dtype) {
   return constant(Tensor::from(std::vector<double>{value}, Shape{}).cast(dtype));
 }
 
-ValueId Builder::add(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
-  const std::vector<ValueId> outputs = add_multi(op, std::move(inputs), std::move(attrs));
+ValueId Builder::add(const OpDef& op, std::vector<ValueId> inputs, const Attrs& attrs) {
+  const std::vector<ValueId> outputs = add_multi(op, std::move(inputs), attrs);
   return outputs.empty() ? kNoValue : outputs[0];
 }
 
-std::vector<ValueId> Builder::add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs) {
+std::vector<ValueId> Builder::add_multi(const OpDef& op, std::vector<ValueId> inputs,
+                                        const Attrs& attrs) {
   if (!ok()) return {};
   const auto refuse = [&](Error error) {
     fail(at(origin_.empty() ? op.name : str(origin_, " (", op.name, ")"), std::move(error)));

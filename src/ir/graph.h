@@ -109,9 +109,10 @@ class Builder {
 
   /// One node with one output; its known sizes pass check_open_shape(). `inputs` may hold kNoValue
   /// for absent optional inputs (trailing ones may be left out).
-  ValueId add(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs = {});
+  ValueId add(const OpDef& op, std::vector<ValueId> inputs, const Attrs& attrs = {});
   /// One node with all its outputs.
-  std::vector<ValueId> add_multi(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs = {});
+  std::vector<ValueId> add_multi(const OpDef& op, std::vector<ValueId> inputs,
+                                 const Attrs& attrs = {});
 
   /// Valid until the next value is added, unlike shape(), which is a copy.
   const TensorType& type(ValueId id) const;

@@ -29,6 +29,10 @@ struct NamedTensor {
   Tensor value;
 };
 
+/// The most optimizer steps that a file may tell of: more than can be done, and each is exact as a
+/// double.
+constexpr int64_t kMaxIterations = int64_t{1} << 53;
+
 /// What compile() set and what training has reached, in Keras' own words.
 struct CompiledState {
   Config optimizer;         ///< {"class_name": "Adam", "config": {...}}
@@ -36,13 +40,16 @@ struct CompiledState {
   Config metrics;           ///< list
   Config weighted_metrics;  ///< list or null
   Config loss_weights;      ///< null, list or map
-  int64_t iterations = 0;
+  int64_t iterations = 0;   ///< 0 to kMaxIterations
   /// Slots in canonical form: "<slot>/<parameter index>" with the index into the trainable
   /// parameters in order ("momentum/0", "velocity/0"), plus scalars such as "schedule_product".
   std::map<std::string, Tensor> slots;
   /// Of a checkpoint: {"epochs_done", "callbacks": {name: state}}, kept in files as an attribute
   /// that Keras ignores; null otherwise.
   Config progress;
+  /// Of a checkpoint: parameters that a callback keeps (the best ones so far), by its name, as
+  /// bytes.
+  std::map<std::string, Tensor> kept_weights;
 };
 
 /// How a layer's tensors are stored as integers, for files that keep real-valued weights.
@@ -57,6 +64,9 @@ struct Model {
   Architecture architecture;
   std::optional<CompiledState> compiled;
   std::optional<QuantizationRecord> quantization;
+  /// Inputs whose values decided shapes when the model was read; running it needs these same
+  /// values.
+  std::map<std::string, Tensor> fixed_inputs;
 };
 
 }  // namespace ew::ir

@@ -66,12 +66,23 @@ enum class Product { kConvolution, kDense };
 /// From int32 accumulators at scale s_x * s_w[channel] to int8 outputs.
 class Requantizer {
  public:
+  enum class Rounding { kTwice, kOnce, kFloatNearestEven };
+
   Requantizer(const TensorType& x, const TensorType& w, const TensorType& y, int64_t channels,
               const Attrs& attrs, Product product, Int8Profile profile);
   int8_t operator()(int32_t accumulator, int64_t channel) const;
 
+  Rounding rounding() const { return rounding_; }
+  /// Of Rounding::kTwice.
+  Multiplier multiplier(int64_t channel) const {
+    return multipliers_[static_cast<size_t>(channel)];
+  }
+  /// The factor before it became a multiplier.
+  double real(int64_t channel) const { return reals_[static_cast<size_t>(channel)]; }
+  int32_t zero() const { return zero_; }
+  Range range() const { return range_; }
+
  private:
-  enum class Rounding { kTwice, kOnce, kFloatNearestEven };
   Rounding rounding_;
   std::vector<Multiplier> multipliers_;
   std::vector<double> reals_;

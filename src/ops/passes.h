@@ -38,4 +38,20 @@ std::optional<std::pair<double, double>> clamp_bounds(const Node& node);
 Result<ir::Graph> fuse_clamps(const ir::Graph& graph,
                               const std::function<bool(const Node& producer)>& may_fuse = {});
 
+/// Multiplications and additions of per-channel constants that follow a float convolution,
+/// depthwise convolution or dense layer alone become part of its kernel and bias: folded batch
+/// normalisation. Results change by rounding only.
+Result<ir::Graph> fold_scales(const ir::Graph& graph);
+
+/// Zeros that a pad node puts around the spatial dimensions of a convolution's or depthwise
+/// convolution's input become its explicit padding.
+Result<ir::Graph> fuse_pads(const ir::Graph& graph);
+
+/// Of nodes that compute the same from the same values, the first stays, and so do nodes that
+/// compute an output of the graph.
+Result<ir::Graph> remove_common_subexpressions(const ir::Graph& graph);
+
+/// All of these passes in the order in which they help each other: what an engine should run.
+Result<ir::Graph> fuse_for_execution(const ir::Graph& graph);
+
 }  // namespace ew::ops

@@ -24,6 +24,10 @@ Shape keepdims_shape(const Shape& shape, const Attrs& attrs) {
 
 Result<std::vector<TensorType>> infer_reduce(InputTypes in, const Attrs& attrs) {
   EW_TRY_VOID(expect_real(*in[0]));
+  return infer_reduced_shape(in, attrs);
+}
+
+Result<std::vector<TensorType>> infer_reduced_shape(InputTypes in, const Attrs& attrs) {
   const Shape& shape = in[0]->shape;
   for (const int64_t axis : attrs.ints("axes")) {
     EW_TRY([[maybe_unused]] const int checked, normalize_axis(axis, shape.rank()));

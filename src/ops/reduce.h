@@ -9,6 +9,8 @@ namespace ew::ops {
 extern const AttrDef kReduceAttrs[2];
 
 Result<std::vector<TensorType>> infer_reduce(InputTypes in, const Attrs& attrs);
+/// The same for any dtype.
+Result<std::vector<TensorType>> infer_reduced_shape(InputTypes in, const Attrs& attrs);
 
 /// Which dimensions are reduced.
 std::vector<bool> reduced_dims(const Shape& shape, const Attrs& attrs);

@@ -21,16 +21,75 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   std::unique_ptr<Executor> executor(new Executor());
   executor->graph_ = std::move(graph);
   executor->options_ = options;
+  executor->find_regions();
   EW_TRY_VOID(executor->prepare_steps(options));
   executor->place_buffers();
   executor->link_views();
   return executor;
 }
 
+// Quantised nodes that follow each other become one region.
+void Executor::find_regions() {
+  const size_t n = graph_.nodes.size();
+  steps_.resize(n);
+  step_of_.resize(n);
+  for (size_t i = 0; i < n; ++i) step_of_[i] = static_cast<int>(i);
+  if (options_.reference_only) return;
+  const auto supports = [&](size_t i) {
+    return int8::Region::supports(graph_, graph_.nodes[i], options_.constant_parameters);
+  };
+  const auto& table = kernels::int8::int8_kernels(options_.int8_target ? *options_.int8_target
+                                                                       : kernels::detect_cpu());
+  for (size_t first = 0; first < n; ++first) {
+    if (!supports(first)) continue;
+    size_t last = first + 1;
+    bool computes = !graph_.nodes[first].op->is_view;
+    for (; last < n && supports(last); ++last) computes |= !graph_.nodes[last].op->is_view;
+    if (!computes) continue;  // views cost nothing
+    const int8::RegionOptions region{.constant_parameters = options_.constant_parameters,
+                                     .is_needed_outside = needed_outside(first, last)};
+    steps_[first].region = int8::Region::build(graph_, first, last, region, table);
+    for (size_t i = first + 1; i < last; ++i) {
+      steps_[i].is_inside = true;
+      step_of_[i] = static_cast<int>(first);
+    }
+    first = last;
+  }
+}
+
+std::vector<bool> Executor::needed_outside(size_t first, size_t last) const {
+  std::vector<bool> needed(graph_.values.size(), false);
+  const auto need = [&](ValueId id) {
+    if (id != kNoValue) needed[static_cast<size_t>(id)] = true;
+  };
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (i >= first && i < last) continue;
+    for (const ValueId id : graph_.nodes[i].inputs) need(id);
+  }
+  for (const ValueId id : graph_.outputs) need(id);
+  for (const ValueId id : graph_.losses) need(id);
+  for (const ValueId id : graph_.output_masks) need(id);
+  for (const ir::Update& update : graph_.updates) need(update.value);
+  for (const ValueId id : options_.keep) need(id);
+  for (const auto& [id, data] : options_.placed) need(id);
+  return needed;
+}
+
+std::vector<const int8::Region*> Executor::regions() const {
+  std::vector<const int8::Region*> found;
+  for (const Step& step : steps_) {
+    if (step.region) found.push_back(step.region.get());
+  }
+  return found;
+}
+
 Status Executor::prepare_steps(const ExecutorOptions& options) {
   size_t workspace_bytes = 0;
-  for (const ir::Node& node : graph_.nodes) {
-    Step step{&node, nullptr, {}, {}};
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const ir::Node& node = graph_.nodes[i];
+    Step& step = steps_[i];
+    step.node = &node;
+    if (step.region || step.is_inside) continue;
     if (const PrepareFn prepare = options.reference_only ? nullptr : find_cpu(*node.op)) {
       const std::vector<const ir::TensorType*> in = graph_.input_types(node);
       std::vector<ir::TensorType> out;
@@ -48,7 +107,6 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
       return unsupported(node.op->name, " has neither a CPU kernel nor a reference (see ops.def)");
     }
     if (step.kernel) workspace_bytes = std::max(workspace_bytes, step.kernel->workspace_bytes());
-    steps_.push_back(std::move(step));
   }
   workspace_ = std::make_unique<ir::Buffer>(workspace_bytes);
   return {};
@@ -76,8 +134,9 @@ void Executor::place_buffers() {
   }
   for (int i = 0; i < end; ++i) {
     const ir::Node& node = graph_.nodes[static_cast<size_t>(i)];
-    for (const ValueId id : node.inputs) touch(id, i);
-    for (const ValueId id : node.outputs) touch(id, i);
+    const int at = step_of_[static_cast<size_t>(i)];
+    for (const ValueId id : node.inputs) touch(id, at);
+    for (const ValueId id : node.outputs) touch(id, at);
   }
   for (const ValueId id : graph_.outputs) touch(id, end);
   for (const ValueId id : graph_.losses) touch(id, end);
@@ -95,6 +154,24 @@ void Executor::place_buffers() {
     touch(id, end);
   }
 
+  // What only lives inside a region has its place there.
+  std::vector<bool> is_placed(n, false);
+  const auto place = [&](ValueId id) {
+    if (id != kNoValue) {
+      is_placed[static_cast<size_t>(storage_[static_cast<size_t>(id)])] = true;
+    }
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].is_inside) continue;
+    if (steps_[i].region) {
+      for (const ValueId id : steps_[i].region->inputs()) place(id);
+      for (const ValueId id : steps_[i].region->outputs()) place(id);
+    } else {
+      for (const ValueId id : graph_.nodes[i].inputs) place(id);
+      for (const ValueId id : graph_.nodes[i].outputs) place(id);
+    }
+  }
+
   std::vector<ir::BufferLifetime> lifetimes;
   std::vector<size_t> owners;
   for (size_t i = 0; i < n; ++i) {
@@ -105,8 +182,9 @@ void Executor::place_buffers() {
     if (value.kind == ValueKind::kInput) {
       lifetimes.push_back({bytes, 0, end});
       owners.push_back(i);
-    } else if (value.kind == ValueKind::kComputed) {
-      lifetimes.push_back({bytes, value.producer, std::max(last[i], value.producer)});
+    } else if (value.kind == ValueKind::kComputed && is_placed[i]) {
+      const int first = step_of_[static_cast<size_t>(value.producer)];
+      lifetimes.push_back({bytes, first, std::max(last[i], first)});
       owners.push_back(i);
     }
   }
@@ -128,10 +206,11 @@ void Executor::link_views() {
   for (Step& step : steps_) {
     step.in.clear();
     step.out.clear();
-    for (const ValueId id : step.node->inputs) {
+    if (step.is_inside) continue;
+    for (const ValueId id : step.region ? step.region->inputs() : step.node->inputs) {
       step.in.push_back(id == kNoValue ? ir::ConstTensorView() : view(id));
     }
-    for (const ValueId id : step.node->outputs) {
+    for (const ValueId id : step.region ? step.region->outputs() : step.node->outputs) {
       step.out.emplace_back(&graph_.type(id),
                             data_[static_cast<size_t>(storage_[static_cast<size_t>(id)])]);
     }
@@ -160,7 +239,11 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
 }
 
 void Executor::run_step(const Step& step) {
-  if (step.kernel) {
+  if (step.region) {
+    step.region->run(step.in, step.out, options_.profile ? nanoseconds_.data() : nullptr);
+  } else if (step.is_inside) {
+    return;
+  } else if (step.kernel) {
     step.kernel->run(step.in, step.out, workspace_->data(), options_.pool);
   } else {
     ir::evaluate(*step.node->op, step.in, step.out, step.node->attrs, graph_.int8_profile);
@@ -178,6 +261,7 @@ void Executor::run(size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     const auto start = std::chrono::steady_clock::now();
     run_step(steps_[i]);
+    if (steps_[i].region) continue;  // which keeps the time of each of its nodes
     nanoseconds_[i] += std::chrono::duration_cast<std::chrono::nanoseconds>(
                            std::chrono::steady_clock::now() - start)
                            .count();

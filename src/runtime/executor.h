@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -10,13 +11,16 @@
 #include "base/thread_pool.h"
 #include "ir/graph.h"
 #include "ir/memory_plan.h"
+#include "runtime/int8/region.h"
 #include "runtime/kernel.h"
 
 namespace ew::runtime {
 
 struct ExecutorOptions {
-  bool reference_only = false;      ///< run every operator's reference
-  bool profile = false;             ///< keep the time each node takes
+  bool reference_only = false;  ///< run every operator's reference
+  bool profile = false;         ///< keep the time each node takes
+  /// Whose int8 kernels to use; none: the best this machine has.
+  std::optional<kernels::CpuTarget> int8_target = {};
   bool constant_parameters = true;  ///< parameters never change, so kernels may pack them
   ThreadPool* pool = nullptr;       ///< null: one thread; must outlive the executor
   /// Values that must keep their contents after the run, besides the graph's outputs.
@@ -41,10 +45,13 @@ class Executor {
 
   /// Runs all nodes.
   void run() { run(0, graph_.nodes.size()); }
-  /// Runs nodes [begin, end); the caller has run those before.
+  /// Runs nodes [begin, end); the caller has run those before. An int8 region runs as a whole with
+  /// its first node.
   void run(size_t begin, size_t end);
 
-  /// Where a value's contents lie after (or, for inputs, before) a run.
+  /// Where a value's contents lie after (or, for inputs, before) a run. Values inside an int8
+  /// region that nothing outside reads (nor options.keep names) have no place of their own: data is
+  /// null.
   ir::ConstTensorView view(ir::ValueId value) const;
   ir::TensorView mutable_view(ir::ValueId value);
   ir::Tensor output(size_t index) const;
@@ -54,6 +61,8 @@ class Executor {
 
   const ir::Graph& graph() const { return graph_; }
   const ir::MemoryPlan& memory_plan() const { return plan_; }
+  /// The int8 regions, in order.
+  std::vector<const int8::Region*> regions() const;
 
  private:
   struct Step {
@@ -61,11 +70,15 @@ class Executor {
     std::unique_ptr<Kernel> kernel;  // null: the reference
     std::vector<ir::ConstTensorView> in;
     std::vector<ir::TensorView> out;
+    std::unique_ptr<int8::Region> region;  // of this node and those that follow it
+    bool is_inside = false;                // of the region of an earlier node
   };
 
   Executor() = default;
   void run_step(const Step& step);
   Status prepare_steps(const ExecutorOptions& options);
+  void find_regions();
+  std::vector<bool> needed_outside(size_t first, size_t last) const;
   void place_buffers();
   void link_views();
 
@@ -77,6 +90,7 @@ class Executor {
   std::vector<void*> data_;           // per value
   std::vector<ir::ValueId> storage_;  // per value: the value whose memory it uses (views, in place)
   std::vector<Step> steps_;
+  std::vector<int> step_of_;  // per node: the one it runs with
   std::vector<int64_t> nanoseconds_;
 };
 

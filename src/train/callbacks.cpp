@@ -60,16 +60,26 @@ Status EarlyStopping::on_epoch_end(int64_t epoch, Logs& logs, Trainer& trainer) 
 
 Status EarlyStopping::on_train_end(Trainer& trainer) {
   if (options_.restore_best_weights && !best_weights_.empty()) {
+    if (best_weights_.size() != trainer.parameters().snapshot().size()) {
+      return invalid_data("the best weights in the checkpoint are those of another model");
+    }
     trainer.parameters().restore(best_weights_);
   }
   return {};
 }
 
 Config EarlyStopping::state() const {
-  return Config::Map{{"best", best_}, {"wait", wait_}, {"best_epoch", best_epoch_}};
+  return Config::Map{{"best", best_},
+                     {"wait", wait_},
+                     {"best_epoch", best_epoch_},
+                     {"keeps_weights", !best_weights_.empty()}};
 }
 
-Status EarlyStopping::restore(const Config& state) {
+Status EarlyStopping::restore(const Config& state, std::span<const uint8_t> kept_weights) {
+  if (state["keeps_weights"].as_bool() && kept_weights.empty()) {
+    return invalid_data("the checkpoint lacks the best weights; an .h5 checkpoint holds them");
+  }
+  best_weights_.assign(kept_weights.begin(), kept_weights.end());
   best_ = state["best"].as_double(best_);
   wait_ = state["wait"].as_int();
   best_epoch_ = state["best_epoch"].as_int();
@@ -112,7 +122,7 @@ Config ReduceLROnPlateau::state() const {
   return Config::Map{{"best", best_}, {"wait", wait_}, {"cooldown_left", cooldown_left_}};
 }
 
-Status ReduceLROnPlateau::restore(const Config& state) {
+Status ReduceLROnPlateau::restore(const Config& state, std::span<const uint8_t>) {
   best_ = state["best"].as_double(best_);
   wait_ = state["wait"].as_int();
   cooldown_left_ = state["cooldown_left"].as_int();
@@ -157,7 +167,13 @@ Status ModelCheckpoint::on_epoch_end(int64_t epoch, Logs& logs, Trainer& trainer
   ir::Model model = trainer.model();
   trainer.store(model);
   Config states = Config::map();
-  for (const Callback* other : others_) states.set(other->name(), other->state());
+  for (const Callback* other : others_) {
+    states.set(other->name(), other->state());
+    const std::span<const uint8_t> kept = other->kept_weights();
+    if (kept.empty()) continue;
+    model.compiled->kept_weights[other->name()] =
+        ir::Tensor::from(kept, Shape{static_cast<int64_t>(kept.size())});
+  }
   states.set(name(), state());
   model.compiled->progress = Config::Map{{"epochs_done", epoch + 1}, {"callbacks", states}};
   return save_(model, options_.path);
@@ -165,7 +181,7 @@ Status ModelCheckpoint::on_epoch_end(int64_t epoch, Logs& logs, Trainer& trainer
 
 Config ModelCheckpoint::state() const { return Config::Map{{"best", best_}}; }
 
-Status ModelCheckpoint::restore(const Config& state) {
+Status ModelCheckpoint::restore(const Config& state, std::span<const uint8_t>) {
   best_ = state["best"].as_double(best_);
   return {};
 }
@@ -174,7 +190,12 @@ Result<int64_t> restore_progress(const ir::CompiledState& compiled,
                                  std::span<Callback* const> callbacks) {
   const Config& states = compiled.progress["callbacks"];
   for (Callback* callback : callbacks) {
-    if (states.has(callback->name())) EW_TRY_VOID(callback->restore(states[callback->name()]));
+    if (!states.has(callback->name())) continue;
+    const auto found = compiled.kept_weights.find(callback->name());
+    std::span<const uint8_t> kept;
+    if (found != compiled.kept_weights.end()) kept = found->second.values<uint8_t>();
+    const Status status = callback->restore(states[callback->name()], kept);
+    if (!status.ok()) return at(callback->name(), status.error());
   }
   return compiled.progress["epochs_done"].as_int();
 }

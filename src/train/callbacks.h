@@ -44,7 +44,8 @@ class EarlyStopping final : public Callback {
   bool wants_stop() const override { return stop_; }
   Status on_train_end(Trainer& trainer) override;
   Config state() const override;
-  Status restore(const Config& state) override;
+  std::span<const uint8_t> kept_weights() const override { return best_weights_; }
+  Status restore(const Config& state, std::span<const uint8_t> kept_weights) override;
   int64_t best_epoch() const { return best_epoch_; }
 
  private:
@@ -75,7 +76,7 @@ class ReduceLROnPlateau final : public Callback {
   const char* name() const override { return "ReduceLROnPlateau"; }
   Status on_epoch_end(int64_t epoch, Logs& logs, Trainer& trainer) override;
   Config state() const override;
-  Status restore(const Config& state) override;
+  Status restore(const Config& state, std::span<const uint8_t> kept_weights) override;
 
  private:
   ReduceLROnPlateauOptions options_;
@@ -115,7 +116,7 @@ class ModelCheckpoint final : public Callback {
   const char* name() const override { return "ModelCheckpoint"; }
   Status on_epoch_end(int64_t epoch, Logs& logs, Trainer& trainer) override;
   Config state() const override;
-  Status restore(const Config& state) override;
+  Status restore(const Config& state, std::span<const uint8_t> kept_weights) override;
 
  private:
   ModelCheckpointOptions options_;

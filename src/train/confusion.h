@@ -60,7 +60,9 @@ struct Selection {
 class ConfusionMetric : public Metric {
  public:
   ConfusionMetric(Thresholds thresholds, Selection selection)
-      : thresholds_(thresholds), selection_(std::move(selection)), confusion_(thresholds, 1) {}
+      : thresholds_(std::move(thresholds)),
+        selection_(std::move(selection)),
+        confusion_(thresholds_, 1) {}
   Status update(const ir::ConstTensorView& prediction, const ir::ConstTensorView& target,
                 const ir::ConstTensorView& sample_weight, const ir::ConstTensorView& mask) override;
   void reset() override { confusion_.reset(); }

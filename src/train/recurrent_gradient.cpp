@@ -16,7 +16,7 @@ std::vector<ValueId> recurrent_grad(Builder& b, const Node& node, std::span<cons
   if (!node.attrs.flag("save")) {
     Attrs attrs = node.attrs;
     attrs.set("save", true);
-    outputs = b.add_multi(*node.op, inputs, std::move(attrs));
+    outputs = b.add_multi(*node.op, inputs, attrs);
     if (!b.ok()) return std::vector<ValueId>(inputs.size(), kNoValue);
   }
   const size_t given = inputs.size();
@@ -53,7 +53,7 @@ std::vector<ValueId> recurrent_training(Builder& b, const Node& node,
   }
   Attrs attrs = node.attrs;
   attrs.set("save", true);
-  return b.add_multi(*node.op, std::move(all), std::move(attrs));
+  return b.add_multi(*node.op, std::move(all), attrs);
 }
 
 }  // namespace ew::ops

@@ -33,7 +33,10 @@ class Callback {
   virtual bool wants_stop() const { return false; }
   virtual Status on_train_end(Trainer&) { return {}; }
   virtual Config state() const { return {}; }
-  virtual Status restore(const Config&) { return {}; }
+  /// Parameters that belong to the state, as ParameterStore::snapshot() gives them; often none.
+  virtual std::span<const uint8_t> kept_weights() const { return {}; }
+  /// Takes back what state() and kept_weights() gave. Error kInvalidData: they do not fit.
+  virtual Status restore(const Config&, std::span<const uint8_t>) { return {}; }
 };
 
 struct StepRecord {

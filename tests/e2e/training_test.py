@@ -100,6 +100,23 @@ class Training(EdgewiseTest):
                             "ReduceLROnPlateau(patience=1, factor=0.5, min_delta=1)", "--callback",
                             "EarlyStopping(patience=3)")
 
+    def test_the_best_weights_survive_a_resume(self):
+        data = self.write_npz("d.npz", 200, 20)
+        options = ["--optimizer", "sgd", "--callback",
+                   "EarlyStopping(monitor='loss', mode='max', patience=9, "
+                   "restore_best_weights=True)"]
+        self.train(data, "whole.h5", *options, epochs=4)
+        self.train(data, "half.h5", *options, "--checkpoint", self.path("c.h5"), epochs=2)
+        self.train(data, "resumed.h5", *options, "--resume", self.path("c.h5"), epochs=4)
+        self.train(data, "last.h5", *options[:2], epochs=4)
+        self.assertEqual(self.predictions(self.path("whole.h5")),
+                         self.predictions(self.path("resumed.h5")))
+        # The best epoch came before the checkpoint, so the file that is resumed from must hold it.
+        self.assertEqual(self.predictions(self.path("whole.h5")),
+                         self.predictions(self.path("half.h5")))
+        self.assertNotEqual(self.predictions(self.path("whole.h5")),
+                            self.predictions(self.path("last.h5")))
+
     def assert_resumes(self, data, *options):
         """Four epochs give the same file as two, a checkpoint, and two more."""
         self.train(data, "whole.h5", *options, epochs=4)

@@ -24,11 +24,22 @@ Status read(const H5Group& group, ir::CompiledState& state) {
   EW_TRY(Config optimizer, parse_json(text));
   EW_TRY(const H5Value* iterations, group.attribute("iterations"));
   EW_TRY(const std::vector<int64_t> count, iterations->as_ints());
-  if (count.size() != 1 || count[0] < 0) return invalid_data("iterations: expected a number");
+  if (count.size() != 1 || count[0] < 0 || count[0] > ir::kMaxIterations) {
+    return invalid_data("iterations: expected a number from 0 to ", ir::kMaxIterations);
+  }
   state.optimizer = std::move(optimizer);
   state.iterations = count[0];
   state.slots.clear();
   if (const H5Group* slots = group.find_group("slots")) take_slots(*slots, "", state);
+  state.kept_weights.clear();
+  if (const H5Group* kept = group.find_group("kept_weights")) {
+    for (const H5Dataset& dataset : kept->datasets) {
+      if (dataset.value.is_string || dataset.value.dtype != DType::kU8) {
+        return invalid_data("kept_weights/", dataset.name, ": expected bytes");
+      }
+      state.kept_weights[dataset.name] = to_tensor(dataset, DType::kU8);
+    }
+  }
   return {};
 }
 
@@ -41,6 +52,9 @@ void add_checkpoint(H5Group& root, const ir::CompiledState& state) {
   group.set_attribute("iterations", H5Value::scalar(state.iterations));
   H5Group& slots = group.make_group("slots");
   for (const auto& [name, value] : state.slots) slots.set_dataset(name, tensor_value(value));
+  if (state.kept_weights.empty()) return;
+  H5Group& kept = group.make_group("kept_weights");
+  for (const auto& [name, value] : state.kept_weights) kept.set_dataset(name, tensor_value(value));
 }
 
 Status read_checkpoint(const H5Group& root, ir::CompiledState& state) {

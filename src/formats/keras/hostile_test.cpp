@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 
+#include "base/file.h"
 #include "formats/json.h"
 #include "formats/keras/import.h"
 #include "formats/keras/keras_file.h"
@@ -309,6 +310,16 @@ TEST_CASE("hostile: names in a .keras are only names, and each stands once") {
   const Result<ir::Model> twice = read_keras_zip(bytes, "m.keras");
   REQUIRE_FALSE(twice.ok());
   CHECK(twice.error().message.find("config.json") != std::string::npos);
+}
+
+TEST_CASE("hostile: limits apply to the weights within a .keras") {
+  const std::string path = "tests/oracle/fixtures/layers/dense_nobias/model.keras";
+  const std::vector<uint8_t> bytes = read_file(path).value();
+  REQUIRE(read_keras_zip(bytes, path).ok());
+  const Result<ir::Model> model = read_keras_zip(bytes, path, {.max_file_bytes = 100});
+  REQUIRE_FALSE(model.ok());
+  CHECK(model.error().code == ErrorCode::kResourceLimit);
+  CHECK(model.error().message.find("model.weights.h5") != std::string::npos);
 }
 
 }  // namespace ew::formats

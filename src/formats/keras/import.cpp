@@ -139,7 +139,8 @@ void Importer::record_call(const Config& layer, const LayerNode& node,
   const auto [known, is_new] = recorded_.emplace(&node, recording->layers.size());
   if (is_new) recording->layers.push_back({node.path, node.class_name, layer, &node, {}});
   RecordedLayer& recorded = recording->layers[known->second];
-  RecordedCall call{arguments.args, arguments.kwargs, {}, {}};
+  RecordedCall call{arguments.args, arguments.kwargs, {}, {}, {}};
+  for (const TrackedTensor& input : arguments.inputs) call.masks.push_back(input.mask);
   for (const int origin : arguments.origins) {
     call.refs.push_back(origins_[static_cast<size_t>(origin)]);
   }

@@ -60,7 +60,7 @@ class Importer {
   Result<Tensors> call_known(const KerasLayer& row, const Config& layer, LayerNode& node,
                              CallArguments arguments);
   Result<TrackedTensor> graph_input(const Config& input_layer, const std::string& name);
-  Result<TrackedTensor> implied_input(const Config& sequential, const Config& first_layer);
+  Result<TrackedTensor> implied_input(const Config& model, const Config& first_layer);
   Result<TrackedTensor> bind_input(const Config& input_layer, TrackedTensor given);
   /// Counts layers and references that the walks over shared models meet, again in every call.
   Status count_steps(int64_t steps);

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "formats/keras/importer.h"
+#include "formats/keras/operation.h"
 #include "formats/keras/written_model.h"
 
 namespace ew::formats {
@@ -10,13 +11,25 @@ namespace {
 
 // Where Keras 3 keeps the operations that stand in models as layers; those not named here are in
 // keras.src.ops.numpy.
-constexpr std::string_view kMath[] = {"TopK", "Logsumexp", "Rsqrt", "Erf", "FFT", "STFT"};
+constexpr std::string_view kMath[] = {"TopK", "Logsumexp", "Rsqrt", "Erf",  "Erfc",
+                                      "FFT",  "RFFT",      "STFT",  "FFT2", "Logdet"};
 constexpr std::string_view kNn[] = {
-    "Relu",       "Relu6",     "Sigmoid",   "Softplus",    "Softsign",   "Silu",    "Squareplus",
-    "LogSigmoid", "LeakyRelu", "HardSilu",  "Elu",         "Selu",       "Gelu",    "Celu",
-    "Glu",        "HardTanh",  "Softmax",   "HardSigmoid", "LogSoftmax", "MaxPool", "AveragePool",
-    "Conv",       "OneHot",    "BatchNorm", "Normalize"};
-constexpr std::string_view kCore[] = {"Slice", "Cast", "Unstack", "StopGradient", "Scatter"};
+    "AveragePool",   "BatchNorm",    "Celu",          "Conv",
+    "ConvTranspose", "DepthToSpace", "DepthwiseConv", "DotProductAttention",
+    "Elu",           "Gelu",         "Glu",           "HardShrink",
+    "HardSigmoid",   "HardSilu",     "HardTanh",      "LayerNorm",
+    "LeakyRelu",     "LogSigmoid",   "LogSoftmax",    "MaxPool",
+    "Moments",       "Normalize",    "OneHot",        "RMSNorm",
+    "Relu",          "Relu6",        "Selu",          "SeparableConv",
+    "Sigmoid",       "Silu",         "SoftShrink",    "Softmax",
+    "Softplus",      "Softsign",     "SpaceToDepth",  "SparsePlus",
+    "SparseSigmoid", "Sparsemax",    "Squareplus",    "TanhShrink",
+    "Threshold"};
+constexpr std::string_view kCore[] = {"Slice",   "SliceUpdate",  "Cast",    "SaturateCast",
+                                      "Unstack", "StopGradient", "Scatter", "ScatterUpdate"};
+constexpr std::string_view kLinalg[] = {"Norm", "Det", "Inv", "Solve", "Cholesky"};
+constexpr std::string_view kImage[] = {"Resize",   "PadImages",      "CropImages",
+                                       "RGBToHSV", "RGBToGrayscale", "HSVToRGB"};
 
 template <typename List>
 bool contains(const List& list, std::string_view word) {
@@ -30,11 +43,13 @@ std::string module_of(const Config& layer) {
   const std::string& name = layer["class_name"].as_string();
   if (is_sequential(layer)) return "keras";
   if (is_functional(layer)) return "keras.src.models.functional";
-  // Operations have neither a dtype policy nor trainable weights.
-  if (layer["config"].has("dtype") || layer["config"].has("trainable")) return "keras.layers";
+  // Operations cannot be frozen: the config of a layer says "trainable", with few exceptions.
+  if (layer["config"].has("trainable") || find_operation(name) == nullptr) return "keras.layers";
   if (contains(kMath, name)) return "keras.src.ops.math";
   if (contains(kNn, name)) return "keras.src.ops.nn";
   if (contains(kCore, name)) return "keras.src.ops.core";
+  if (contains(kLinalg, name)) return "keras.src.ops.linalg";
+  if (contains(kImage, name)) return "keras.src.ops.image";
   return "keras.src.ops.numpy";
 }
 
@@ -44,6 +59,10 @@ Config with_modules(const Config& layer) {
   out.set("module", layer["module"].is_string() ? layer["module"] : Config(module_of(layer)));
   for (const auto& [key, value] : layer.as_map()) {
     if (key != "module") out.set(key, value);
+  }
+  // The class and the name under which Keras registers it differ.
+  if (layer["class_name"].as_string() == "GroupedQueryAttention") {
+    out.set("class_name", "GroupQueryAttention");
   }
   Config config = layer["config"];
   if (layer["class_name"].as_string() == "InputLayer" && config.has("batch_input_shape")) {

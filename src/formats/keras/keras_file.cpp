@@ -183,12 +183,13 @@ Result<ir::Model> read_keras_h5(const std::string& path, const std::string& arch
   return model;
 }
 
-Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::string& path) {
+Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::string& path,
+                                 const H5ReadLimits& limits) {
   const auto read = [&]() -> Result<ir::Model> {
     EW_TRY(const ZipView zip, ZipView::open(bytes));
     EW_TRY(KerasArchitecture architecture, architecture_of_zip(zip));
     EW_TRY(const std::vector<uint8_t> packed, zip.read("model.weights.h5"));
-    EW_TRY(const H5Group weights, read_h5(packed, "model.weights.h5"));
+    EW_TRY(const H5Group weights, read_h5(packed, "model.weights.h5", limits));
     EW_TRY(ir::Model model, build(std::move(architecture), weights));
     EW_TRY_VOID(read_quantization(weights, model));
     const Config& training = model.architecture.config["compile_config"];

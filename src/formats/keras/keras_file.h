@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "formats/h5_tree.h"
+#include "formats/h5_reader.h"
 #include "ir/model.h"
 
 namespace ew::formats {
@@ -27,7 +27,8 @@ Result<ir::Model> read_keras_h5(const std::string& path, const std::string& arch
 /// The same from the content of an `.h5`, as read_h5() gives it; messages begin without a path.
 Result<ir::Model> keras_model_of(const H5Group& root, const std::string& architecture = "");
 
-/// `.keras` (a ZIP), from its bytes; `path` is for messages.
-Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::string& path);
+/// `.keras` (a ZIP), from its bytes; `path` is for messages, `limits` are of the weights within.
+Result<ir::Model> read_keras_zip(std::span<const uint8_t> bytes, const std::string& path,
+                                 const H5ReadLimits& limits = {});
 
 }  // namespace ew::formats

@@ -65,8 +65,10 @@ constexpr std::string_view kKeras3Activations[] = {
     "hard_tanh", "log_sigmoid", "soft_shrink", "sparse_plus", "sparse_sigmoid",
     "sparsemax", "squareplus",  "tanh_shrink", "threshold"};
 
+// RandomCrop is in both, but they cut another window when nothing is trained.
 constexpr std::string_view kKeras3Layers[] = {"RMSNormalization", "GroupQueryAttention",
-                                              "MelSpectrogram"};
+                                              "GroupedQueryAttention", "MelSpectrogram",
+                                              "RandomCrop"};
 constexpr std::string_view kKeras2Layers[] = {
     "ThresholdedReLU", "LocallyConnected1D", "LocallyConnected2D", "TFOpLambda", "SlicingOpLambda"};
 
@@ -88,6 +90,12 @@ const KeyRule* find_rule(const std::string& class_name, const std::string& key) 
   return nullptr;
 }
 
+bool is_above_one(const Config& sizes) {
+  if (!sizes.is_list()) return sizes.is_int() && sizes.as_int() > 1;
+  const Config::List& list = sizes.as_list();
+  return std::any_of(list.begin(), list.end(), is_above_one);
+}
+
 template <typename List>
 bool contains(const List& list, std::string_view word) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
@@ -100,9 +108,14 @@ class Rewriter {
 
   Config layer_config(const std::string& class_name, const Config& config) {
     note_class(class_name);
-    if (class_name == "LayerNormalization" && config["axis"].as_list().size() > 1) {
-      note(2, "LayerNormalization over several axes, which Keras 3 misreads in an .h5");
+    if (config["axis"].as_list().size() > 1) {
+      note(2, class_name + " over several axes, which Keras 3 misreads in an .h5");
     }
+    if (class_name.starts_with("Depthwise") && is_above_one(config["strides"]) &&
+        is_above_one(config["dilation_rate"])) {
+      note(3, str("strides and dilation together in layer '", layer_, "'"));
+    }
+    if (config["layers"].is_list()) return model_config(config);
     Config out = Config::map();
     for (const auto& [key, value] : config.as_map()) {
       if (!keep(class_name, key, value)) continue;
@@ -121,6 +134,37 @@ class Rewriter {
   }
 
  private:
+  // A model inside a wrapper (TimeDistributed), which the writer cannot unfold.
+  Config model_config(const Config& config) {
+    Config layers = Config::list();
+    for (const Config& layer : config["layers"].as_list()) {
+      const std::string& class_name = layer["class_name"].as_string();
+      if (!layer["inbound_nodes"].as_list().empty()) {
+        note(3, str("the functional model inside layer '", layer_, "'"));
+      }
+      Config written = layer;
+      written.set("config", class_name == "InputLayer" ? input_config(layer["config"])
+                                                       : layer_config(class_name, layer["config"]));
+      layers.push_back(std::move(written));
+    }
+    Config out = Config::map();
+    for (const char* key : {"name", "input_layers", "output_layers"}) {
+      if (config.has(key)) out.set(key, config[key]);
+    }
+    out.set("layers", std::move(layers));
+    return out;
+  }
+
+  static Config input_config(const Config& config) {
+    Config out = Config::map();
+    for (const char* key : {"name", "dtype", "sparse", "ragged"}) {
+      if (config.has(key)) out.set(key, config[key]);
+    }
+    out.set("batch_input_shape",
+            config.has("batch_shape") ? config["batch_shape"] : config["batch_input_shape"]);
+    return out;
+  }
+
   bool keep(const std::string& class_name, const std::string& key, const Config& value) {
     const KeyRule* rule = find_rule(class_name, key);
     if (rule == nullptr) return true;

@@ -99,15 +99,32 @@ std::string slot_name(const std::string& optimizer, const Slot& slot, SlotOrder 
   return str(optimizer, "/", flat, "_", slot.name);
 }
 
-// Keras 2 does not save Nadam's product of momentum factors; it follows from the steps done.
+// Keras 2 does not save Nadam's product of momentum factors; it follows from the steps done. The
+// file says how many: beyond a million, what is left is a power of the last factor.
 ir::Tensor nadam_product(const ir::CompiledState& state) {
-  const Config& beta = state.optimizer["config"]["beta_1"];
+  constexpr int64_t kExactSteps = 1'000'000;
+  const double beta = state.optimizer["config"]["beta_1"].as_double(0.9);
   float product = 1;
-  for (int64_t step = 1; step <= state.iterations && product > 0; ++step) {
+  float factor = 1;
+  for (int64_t step = 1; step <= std::min(state.iterations, kExactSteps); ++step) {
     const double decay = 1 - 0.5 * std::pow(0.96, static_cast<double>(step));
-    product *= static_cast<float>(beta.as_double(0.9) * decay);
+    factor = static_cast<float>(beta * decay);
+    const float next = product * factor;
+    if (decay == 1 && next == product) return ir::Tensor::scalar(product);  // for ever
+    product = next;
   }
-  return ir::Tensor::scalar(product);
+  const int64_t left = std::max(int64_t{0}, state.iterations - kExactSteps);
+  const double power = std::pow(static_cast<double>(factor), static_cast<double>(left));
+  return ir::Tensor::scalar(static_cast<float>(product * power));
+}
+
+Result<int64_t> read_counter(const ir::NamedTensor& variable) {
+  if (variable.value.size() == 1) {
+    const int64_t count = variable.value.cast(DType::kI64).values<int64_t>()[0];
+    if (count >= 0 && count <= ir::kMaxIterations) return count;
+  }
+  return invalid_data("optimizer: '", variable.name, "' is no counter of steps (0 to ",
+                      ir::kMaxIterations, ")");
 }
 
 }  // namespace
@@ -169,9 +186,7 @@ SlotOrder slot_order_of(const std::string& first_name) {
 Status read_slots(const std::vector<ir::NamedTensor>& file, SlotOrder order,
                   const std::vector<SlotParameter>& parameters, ir::CompiledState& state) {
   if (file.empty()) return {};
-  if (file[0].value.size() != 1)
-    return invalid_data("optimizer: '", file[0].name, "' is no counter");
-  state.iterations = file[0].value.cast(DType::kI64).values<int64_t>()[0];
+  EW_TRY(state.iterations, read_counter(file[0]));
   if (!has_slot_order(state.optimizer, order)) return {};
   EW_TRY(const std::vector<SlotEntry> entries, slot_entries(state.optimizer, order, parameters));
   // Before the first step there is nothing but the counter and perhaps the rate.

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdint>
+
 #include "formats/json.h"
 
 namespace ew::formats {
@@ -69,6 +72,39 @@ TEST_CASE("optimizer slots: a file's variables become slots; a wrong shape is na
   fresh.optimizer = state.optimizer;
   REQUIRE(read_slots({{"sgd/iteration", step}}, SlotOrder::kKeras3, parameters, fresh).ok());
   CHECK(fresh.slots.empty());
+}
+
+// Nadam's variables as Keras 2 writes them, without the product of momentum factors.
+Result<float> nadam_product_at(int64_t steps, double beta) {
+  ir::CompiledState state;
+  state.optimizer.set("class_name", "Nadam");
+  state.optimizer.set("config", Config(Config::Map{{"beta_1", beta}}));
+  const ir::Tensor step = ir::Tensor::from<int64_t>(std::vector<int64_t>{steps}, Shape{});
+  const ir::Tensor one = ir::Tensor::from<float>(std::vector<float>{3}, {1});
+  EW_TRY_VOID(read_slots({{"iteration:0", step}, {"m", one}, {"v", one}}, SlotOrder::kKeras2,
+                         {{"d/bias", {1}}}, state));
+  return state.slots.at("schedule_product").values<float>()[0];
+}
+
+TEST_CASE("optimizer slots: Nadam's product follows from any number of steps, soon") {
+  CHECK(nadam_product_at(0, 0.9).value() == 1);
+  // 0.9 (1 - 0.5 * 0.96) and 0.9 (1 - 0.5 * 0.96^2).
+  CHECK(nadam_product_at(2, 0.9).value() == doctest::Approx(0.468 * 0.48528));
+  CHECK(nadam_product_at(ir::kMaxIterations, 0.9).value() < 1e-44f);
+  CHECK(nadam_product_at(ir::kMaxIterations, 1).value() > 0);
+  // Once the factor is constant, just below 1, a million and a half steps are a power of it.
+  const double beta = 1 - 0x1p-20;
+  const float early = nadam_product_at(2000, beta).value();
+  CHECK(nadam_product_at(1'502'000, beta).value() ==
+        doctest::Approx(early * std::pow(beta, 1.5e6)).epsilon(0.001));
+}
+
+TEST_CASE("optimizer slots: a counter of steps that none can have done is refused") {
+  for (const int64_t steps : {int64_t{-1}, ir::kMaxIterations + 1, INT64_MAX}) {
+    const Result<float> product = nadam_product_at(steps, 0.9);
+    REQUIRE_FALSE(product.ok());
+    CHECK(product.error().message.find("'iteration:0' is no counter") != std::string::npos);
+  }
 }
 
 }  // namespace

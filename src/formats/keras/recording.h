@@ -23,6 +23,7 @@ struct RecordedCall {
   Config kwargs = Config::map();
   std::vector<RecordedTensor> refs;
   std::vector<ir::TensorType> outputs;
+  std::vector<ir::ValueId> masks;  ///< of the inputs; kNoValue: no mask
 };
 
 struct RecordedLayer {

@@ -153,7 +153,7 @@ Result<Sequence> run_cells(LayerContext& c, const std::vector<RecurrentCellConfi
     for (size_t s = 0; s < static_cast<size_t>(kind.states); ++s) {
       inputs.push_back(initial[first + s]);
     }
-    const std::vector<ValueId> results = c.b.add_multi(*cell.op, inputs, std::move(attrs));
+    const std::vector<ValueId> results = c.b.add_multi(*cell.op, inputs, attrs);
     if (!c.b.ok()) return c.b.status().error();
     out.value = results[0];
     out.states.insert(out.states.end(), results.begin() + 1, results.begin() + 1 + kind.states);

@@ -60,13 +60,13 @@ Status read_layer(ir::Graph& graph, const LayerNode& layer, const FileLayer& fil
 // `.keras` of the two generations spell some attributes differently.
 const H5Dataset* find_stored(const H5Group& root, const std::string& path) {
   if (const H5Dataset* dataset = root.find_dataset(path)) return dataset;
-  std::string older;        // Keras 2.12: _layer_checkpoint_dependencies/dense
-  std::string underscored;  // Keras 2: multi_head_attention/_query_dense
+  std::string older;  // Keras 2.12: _layer_checkpoint_dependencies/dense
   for (const std::string& name : split(path, '/')) {
     if (!older.empty()) older += '/';
     older += name == "layers" ? "_layer_checkpoint_dependencies" : name;
   }
   if (const H5Dataset* dataset = root.find_dataset(older)) return dataset;
+  // Keras 2: multi_head_attention/_query_dense
   const std::vector<std::string> names = split(path, '/');
   for (size_t i = 2; i + 2 < names.size(); ++i) {
     std::vector<std::string> changed = names;
@@ -103,7 +103,7 @@ Result<std::vector<std::string>> read_names(const H5Group& group, const std::str
 ir::Tensor to_tensor(const H5Dataset& dataset, DType dtype) {
   const H5Value& value = dataset.value;
   ir::Tensor out(dtype, value.shape);
-  if (out.size() == 0) return out;
+  if (out.empty()) return out;
   DType from = value.dtype;
   for (const H5Attribute& attribute : dataset.attributes) {
     if (attribute.name == "dtype" && from == DType::kU16 && attribute.value.is_string &&

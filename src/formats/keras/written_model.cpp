@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "formats/keras/importer.h"
 #include "formats/keras/recording.h"
@@ -17,6 +18,7 @@ class ModelWriter {
   Result<WrittenModel> run();
 
  private:
+  void note_differences();
   void name_layers();
   Status add_weights(WrittenLayer& written, const LayerNode& node);
   Config ends(const std::vector<RecordedTensor>& tensors) const;
@@ -80,6 +82,30 @@ Config renumber(const Config& value, const std::vector<RecordedTensor>& from,
   return out;
 }
 
+// Where both load a layer but compute different things.
+bool differs_in_keras2(const RecordedLayer& layer, const RecordedCall& call,
+                       const Recording& recording) {
+  constexpr std::string_view kMerges[] = {"Add",     "Subtract", "Multiply",   "Average",
+                                          "Maximum", "Minimum",  "Concatenate"};
+  const std::string& name = layer.class_name;
+  if (layer.node != nullptr && std::count(std::begin(kMerges), std::end(kMerges), name) > 0) {
+    // Keras 2 takes the conjunction of the masks that there are; Keras 3 none if one is missing,
+    // and otherwise the disjunction.
+    const bool may_differ = name != "Concatenate";
+    return std::any_of(call.masks.begin(), call.masks.end(), [&](const ir::ValueId mask) {
+      const bool is_half = (mask == ir::kNoValue) != (call.masks[0] == ir::kNoValue);
+      return is_half || (may_differ && mask != call.masks[0]);
+    });
+  }
+  if (name == "Resizing" && !call.refs.empty()) {
+    // Keras 3 rounds to the integers that came in.
+    const RecordedTensor& in = call.refs[0];
+    const auto& type = recording.layers[in.layer].calls[in.call].outputs[in.tensor];
+    return !is_floating(type.dtype);
+  }
+  return false;
+}
+
 // Without the masks, the operations that made them fall away: no output depends on them.
 void drop_masks(Recording& recording) {
   for (RecordedLayer& layer : recording.layers) {
@@ -97,11 +123,33 @@ void drop_masks(Recording& recording) {
   }
 }
 
+bool joins_masks(const RecordedLayer& layer) {
+  return std::any_of(layer.calls.begin(), layer.calls.end(), [](const RecordedCall& call) {
+    return std::any_of(call.masks.begin(), call.masks.end(),
+                       [](ir::ValueId mask) { return mask != ir::kNoValue; });
+  });
+}
+
+void ModelWriter::note_differences() {
+  const bool is_keras3 = model_.architecture.generation == ir::KerasGeneration::kKeras3;
+  auto& notes = is_keras3 ? out_.portability.only_keras3 : out_.portability.only_keras2;
+  for (const RecordedLayer& layer : recording_.layers) {
+    for (const RecordedCall& call : layer.calls) {
+      if (!differs_in_keras2(layer, call, recording_)) continue;
+      notes.push_back(str("what ", layer.class_name, " '", layer.path, "' does with ",
+                          layer.class_name == "Resizing" ? "integers" : "masks"));
+    }
+  }
+}
+
 void ModelWriter::name_layers() {
   std::set<std::string> taken;
   for (const RecordedLayer& layer : recording_.layers) {
     std::string name = layer.path;
     std::replace(name.begin(), name.end(), '/', '_');
+    if (name == "concatenate" && target_ != KerasVersion::kKeras2 && joins_masks(layer)) {
+      name += "_layer";  // the operation that joins the masks in Keras 3 takes the short name
+    }
     const std::string stem = name;
     for (int i = 1; !taken.insert(name).second; ++i) name = str(stem, "_", i);
     if (layer.node != nullptr && name != layer.path) out_.renamed.emplace_back(layer.path, name);
@@ -193,9 +241,23 @@ Config ModelWriter::dict_call(const RecordedCall& call, const Config& kwargs) co
   return out;
 }
 
+// Keras 2 puts the initial states of a recurrent layer beside its input, in one list.
+RecordedCall with_named_states(const std::string& class_name, RecordedCall call) {
+  const Config::List& args = call.args.as_list();
+  const bool is_recurrent = class_name.ends_with("RNN") || class_name.ends_with("LSTM") ||
+                            class_name.ends_with("GRU") || class_name == "Bidirectional" ||
+                            class_name.starts_with("ConvLSTM");
+  if (!is_recurrent || args.size() != 1 || args[0].as_list().size() < 2) return call;
+  const Config::List& tensors = args[0].as_list();
+  call.kwargs.set("initial_state", Config(Config::List(tensors.begin() + 1, tensors.end())));
+  call.args = Config(Config::List{tensors[0]});
+  return call;
+}
+
 Config ModelWriter::inbound_nodes(const RecordedLayer& layer, const std::string& name) {
   Config out = Config::list();
-  for (const RecordedCall& call : layer.calls) {
+  for (const RecordedCall& recorded : layer.calls) {
+    const RecordedCall call = with_named_states(layer.class_name, recorded);
     Config kwargs = call.kwargs;
     const Config::List& args = call.args.as_list();
     const auto has_tensor = [](const auto& entry) { return holds_tensor(entry.second); };
@@ -308,6 +370,7 @@ Result<WrittenModel> ModelWriter::run() {
   if (target_ == KerasVersion::kKeras2 && architecture.generation == ir::KerasGeneration::kKeras2) {
     return as_it_is();
   }
+  note_differences();
   drop_masks(recording_);
   name_layers();
   const std::vector<size_t> order = keras_order(recording_);
@@ -321,6 +384,12 @@ Result<WrittenModel> ModelWriter::run() {
     WrittenLayer written{names_[i], {}};
     if (layer.node != nullptr) EW_TRY_VOID(add_weights(written, *layer.node));
     out_.layers.push_back(std::move(written));
+  }
+  if (target_ == KerasVersion::kBoth && architecture.generation == ir::KerasGeneration::kKeras2 &&
+      !out_.portability.only_keras2.empty()) {
+    WrittenModel translated = std::exchange(out_, {});
+    out_.portability = std::move(translated.portability);
+    return as_it_is();
   }
   return std::move(out_);
 }

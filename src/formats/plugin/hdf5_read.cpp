@@ -241,7 +241,8 @@ class Walker {
     H5Tset_size(memory, H5T_VARIABLE);
     H5Tset_cset(memory, H5Tget_cset(type));
     std::vector<char*> pointers(count, nullptr);
-    if (source.read(memory, pointers.data()) < 0) return damaged("cannot read the strings");
+    if (source.read(memory, static_cast<void*>(pointers.data())) < 0)
+      return damaged("cannot read the strings");
     Status status;
     for (const char* text : pointers) {
       const size_t size = text ? std::strlen(text) : 0;
@@ -250,7 +251,7 @@ class Walker {
       out.strings.emplace_back(text ? text : "", size);
     }
     const Handle space(source.space());
-    H5Dvlen_reclaim(memory, space, H5P_DEFAULT, pointers.data());
+    H5Dvlen_reclaim(memory, space, H5P_DEFAULT, static_cast<void*>(pointers.data()));
     return status;
   }
 

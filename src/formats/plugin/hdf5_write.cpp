@@ -116,7 +116,7 @@ class Writer {
   static Status attributes(hid_t id, const std::string& path, const std::vector<H5Attribute>& all) {
     std::set<std::string_view> names;
     for (const auto& [name, value] : all) {
-      const std::string where = path + "@" + name;
+      const std::string where = str(path, "@", name);
       if (name.empty() || !names.insert(name).second) {
         return invalid_argument(where, ": expected a new attribute name");
       }

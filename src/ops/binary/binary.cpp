@@ -53,6 +53,35 @@ T power(T x, T y) {
   }
 }
 
+template <typename T>
+T remainder(T x, T y) {
+  if constexpr (std::is_integral_v<T>) {
+    // Every integer is a multiple of -1, whose quotient may not exist and trap.
+    if (y == 0 || (std::is_signed_v<T> && y == static_cast<T>(-1))) return T(0);
+    return static_cast<T>(x % y);
+  } else {
+    return std::fmod(x, y);
+  }
+}
+
+template <typename T>
+T floor_remainder(T x, T y) {
+  const T r = remainder(x, y);
+  return r != T(0) && (r < T(0)) != (y < T(0)) ? add(r, y) : r;
+}
+
+template <typename T, typename F>
+T bitwise(T x, T y, F f) {
+  if constexpr (std::is_integral_v<T>) {
+    using Bits = std::conditional_t<(sizeof(T) < 8), uint32_t, uint64_t>;
+    using Own = std::make_unsigned_t<T>;
+    return static_cast<T>(
+        f(static_cast<Bits>(static_cast<Own>(x)), static_cast<Bits>(static_cast<Own>(y))));
+  } else {
+    return T(0);
+  }
+}
+
 }  // namespace math
 
 namespace {

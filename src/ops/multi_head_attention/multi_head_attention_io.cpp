@@ -16,11 +16,13 @@ struct Sizes {
   int64_t heads, key_heads, key_dim, value_dim;
   double dropout;
   bool use_bias;
+  std::string prefix;  // of the projections' attributes in Keras
 };
 
 Result<Sizes> read_sizes(const LayerContext& c) {
   const bool is_grouped = c.class_name.starts_with("Group");
   Sizes s{};
+  if (is_grouped) s.prefix = "_";
   EW_TRY(s.heads, c.config.get_int(is_grouped ? "num_query_heads" : "num_heads", 0));
   EW_TRY(s.key_heads, c.config.get_int("num_key_value_heads", s.heads));
   EW_TRY(s.key_dim, c.config.get_int(is_grouped ? "head_dim" : "key_dim", 0));
@@ -38,8 +40,8 @@ Result<Sizes> read_sizes(const LayerContext& c) {
 }
 
 // x [B, T, D] through a kernel [D, heads, size]: [B, T, heads, size].
-ValueId project(LayerContext& c, ValueId x, const char* sublayer, int64_t heads, int64_t size,
-                bool use_bias) {
+ValueId project(LayerContext& c, ValueId x, const std::string& sublayer, int64_t heads,
+                int64_t size, bool use_bias) {
   Builder& b = c.b;
   if (!b.ok()) return kNoValue;
   const int64_t features = b.shape(x)[2];
@@ -67,12 +69,13 @@ ValueId project_out(LayerContext& c, ValueId x, const Sizes& s, const Shape& fea
     width *= size;
   }
   const ValueId kernel =
-      c.weight("kernel", shape, {.sublayer = "output_dense", .config_prefix = "kernel"});
+      c.weight("kernel", shape, {.sublayer = s.prefix + "output_dense", .config_prefix = "kernel"});
   const ValueId matrix =
       b.add(kReshape, {kernel}, {{"shape", std::vector<int64_t>{s.heads * s.value_dim, width}}});
   ValueId bias = kNoValue;
   if (s.use_bias) {
-    bias = c.weight("bias", features, {.sublayer = "output_dense", .config_prefix = "bias"});
+    bias = c.weight("bias", features,
+                    {.sublayer = s.prefix + "output_dense", .config_prefix = "bias"});
     bias = b.add(kReshape, {bias}, {{"shape", std::vector<int64_t>{width}}});
   }
   const ValueId y = b.add(kDense, {x, matrix, bias});
@@ -207,8 +210,10 @@ std::vector<KerasTensor> multi_head_attention(LayerContext& c) {
   if (!out.ok()) return c.fail(out.error());
   if (const Status status = check_shape(Shape(*out)); !status.ok()) return c.fail(status.error());
 
-  const ValueId query = project(c, a.query.value, "query_dense", s.heads, s.key_dim, s.use_bias);
-  const ValueId key = project(c, a.key.value, "key_dense", s.key_heads, s.key_dim, s.use_bias);
+  const ValueId query =
+      project(c, a.query.value, s.prefix + "query_dense", s.heads, s.key_dim, s.use_bias);
+  const ValueId key =
+      project(c, a.key.value, s.prefix + "key_dense", s.key_heads, s.key_dim, s.use_bias);
   ValueId gate = kNoValue;
   if (c.config["use_gate"].as_bool()) {
     gate = project(c, a.query.value, "_gate_dense", s.heads, s.value_dim, s.use_bias);
@@ -216,7 +221,7 @@ std::vector<KerasTensor> multi_head_attention(LayerContext& c) {
     gate = b.add(kSigmoid, {b.add(kReshape, {gate}, {{"shape", joined}})});
   }
   const ValueId value =
-      project(c, a.value.value, "value_dense", s.key_heads, s.value_dim, s.use_bias);
+      project(c, a.value.value, s.prefix + "value_dense", s.key_heads, s.value_dim, s.use_bias);
   const Attended attended = attend(c, s, query, key, value, attention_mask(c, a));
   const ValueId context =
       gate == kNoValue ? attended.context : b.add(kMul, {attended.context, gate});

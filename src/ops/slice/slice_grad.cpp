@@ -7,7 +7,7 @@ namespace {
 std::vector<ValueId> grad(Builder& b, const Node& node, std::span<const ValueId> dy) {
   Attrs attrs = node.attrs;
   attrs.set("shape", b.shape(node.inputs[0]).dims());
-  return {b.add(kSliceScatter, {dy[0]}, std::move(attrs))};
+  return {b.add(kSliceScatter, {dy[0]}, attrs)};
 }
 
 }  // namespace

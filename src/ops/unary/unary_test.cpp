@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -11,15 +12,23 @@ namespace {
 
 TEST_CASE("unary: every row agrees with its reference and its derivative with differences") {
   // Functions that are defined, or tame, for positive numbers only.
-  const std::map<std::string, double> lowest{
-      {"log", 0.2}, {"power", 0.2}, {"reciprocal", 0.2}, {"rsqrt", 0.2}, {"sqrt", 0.2}};
+  const std::map<std::string, double> lowest{{"acosh", 1.2},      {"log", 0.2},   {"power", 0.2},
+                                             {"reciprocal", 0.2}, {"rsqrt", 0.2}, {"sqrt", 0.2}};
+  // Functions that are defined, or tame, around 0 only.
+  const std::map<std::string, double> highest{
+      {"acos", 0.9}, {"asin", 0.9}, {"atanh", 0.9}, {"tan", 1.2}};
   const auto check = [&](const ir::OpDef& op) {
     const auto low = lowest.find(op.name);
+    const auto high = highest.find(op.name);
+    const double range = high == highest.end() ? 3 : high->second;
     check_op(op, {{.why = "drawn",
                    .in = {{3, 7}},
-                   .range = 3,
-                   .low = low == lowest.end() ? -3 : low->second},
-                  {.why = "a scalar", .in = {{}}, .range = 2, .low = 0.5}});
+                   .range = range,
+                   .low = low == lowest.end() ? -range : low->second},
+                  {.why = "a scalar",
+                   .in = {{}},
+                   .range = std::min(range, 2.0),
+                   .low = low == lowest.end() ? 0.5 : std::max(low->second, 0.5)}});
   };
 #define EW_UNARY(name, Name, ...) check(ops::k##Name);
 #include "ops/unary/unary.def"

@@ -1,8 +1,8 @@
 #pragma once
 // The vector of floats that the kernels are written in: 16 lanes (AVX-512), 8 (AVX2 with FMA) or 4
-// (portable, GCC vector extensions). Include it only in sources compiled once per target.
-// Everything lives in a namespace named after the target, so that no linker can mix code of two
-// targets.
+// (portable, GCC vector extensions; on 64-bit ARM they are NEON). Include it only in sources
+// compiled once per target. Everything lives in a namespace named after the target, so that no
+// linker can mix code of two targets.
 
 #include <cstdint>
 #include <cstring>
@@ -15,6 +15,9 @@
 #define EW_TARGET avx2
 #else
 #include <cmath>
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 #define EW_TARGET portable
 #endif
 
@@ -109,7 +112,11 @@ EW_INLINE float max_lane(Vec a) {
 #else
 
 inline constexpr int kLanes = 4;
+#if defined(__aarch64__)
+inline constexpr int kRegisters = 32;
+#else
 inline constexpr int kRegisters = 16;
+#endif
 
 using Native = float __attribute__((vector_size(16)));
 using NativeInt = int32_t __attribute__((vector_size(16)));
@@ -133,7 +140,16 @@ EW_INLINE void store_n(float* p, Vec a, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = a.v[i];
 }
 EW_INLINE Vec set1(float x) { return {Native{x, x, x, x}}; }
+#if defined(__aarch64__)
+EW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+EW_INLINE Vec sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
+#else
 EW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
+EW_INLINE Vec sqrt(Vec a) {
+  for (int i = 0; i < kLanes; ++i) a.v[i] = std::sqrt(a.v[i]);
+  return a;
+}
+#endif
 EW_INLINE Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
 EW_INLINE Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
 EW_INLINE Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
@@ -141,10 +157,6 @@ EW_INLINE Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
 EW_INLINE Vec if_greater(Vec a, Vec b, Vec x, Vec y) { return {a.v > b.v ? x.v : y.v}; }
 EW_INLINE Vec min(Vec a, Vec b) { return if_greater(b, a, a, b); }
 EW_INLINE Vec max(Vec a, Vec b) { return if_greater(a, b, a, b); }
-EW_INLINE Vec sqrt(Vec a) {
-  for (int i = 0; i < kLanes; ++i) a.v[i] = std::sqrt(a.v[i]);
-  return a;
-}
 /// For |a| < 2^22: adding and subtracting 1.5 * 2^23 leaves the nearest integer.
 EW_INLINE Vec round(Vec a) {
   const Vec magic = set1(12582912.F);

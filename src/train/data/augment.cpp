@@ -218,7 +218,7 @@ Status check_augment(const Augment& augment, const Shape& sample) {
 
 void apply_augment(const Augment& augment, uint64_t seed, int64_t epoch,
                    std::span<const int64_t> rows, ir::Tensor& x, ThreadPool* pool) {
-  if (x.size() == 0 || !augment.any()) return;
+  if (x.empty() || !augment.any()) return;
   const Shape sample(std::vector<int64_t>(x.shape().begin() + 1, x.shape().end()));
   const Grid grid = grid_of(sample);
   float* data = x.mutable_values<float>().data();

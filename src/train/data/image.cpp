@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/data/data_library.h"
+
 namespace ew::train {
 namespace {
 
@@ -34,30 +36,17 @@ Lerp lerp_at(int64_t i, int64_t from, int64_t to) {
 
 }  // namespace
 
-std::string to_string(const ImageInfo& info) {
-  return str(info.height, "x", info.width, "x", info.channels);
-}
-
-Status check_image_size(const ImageInfo& info) {
-  if (info.height < 1 || info.width < 1) return invalid_data("the image has no pixels");
-  if (info.height > kMaxImageBytes / info.width ||
-      info.height * info.width > kMaxImageBytes / std::max(info.channels, 1)) {
-    return make_error(ErrorCode::kResourceLimit, "image of ", info, " is above the limit of ",
-                      kMaxImageBytes, " bytes");
-  }
-  return {};
-}
-
 Result<ImageInfo> image_info(std::span<const uint8_t> bytes) {
-  if (is_jpeg(bytes)) return jpeg_info(bytes);
-  if (is_png(bytes)) return png_info(bytes);
-  return not_an_image();
+  if (!is_jpeg(bytes) && !is_png(bytes)) return not_an_image();
+  EW_TRY(const DataPlugin* library, data_library());
+  return is_jpeg(bytes) ? library->jpeg_info(bytes) : library->png_info(bytes);
 }
 
 Result<Image> decode_image(std::span<const uint8_t> bytes, int channels) {
-  if (is_jpeg(bytes)) return decode_jpeg(bytes, channels);
-  if (is_png(bytes)) return decode_png(bytes, channels);
-  return not_an_image();
+  if (!is_jpeg(bytes) && !is_png(bytes)) return not_an_image();
+  EW_TRY(const DataPlugin* library, data_library());
+  return is_jpeg(bytes) ? library->decode_jpeg(bytes, channels)
+                        : library->decode_png(bytes, channels);
 }
 
 void resize_bilinear(const Image& image, int64_t height, int64_t width, float* out) {

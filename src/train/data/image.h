@@ -1,6 +1,5 @@
 #pragma once
-// JPEG and PNG to 8-bit pixels. Each library is used in one file only (image_jpeg.cpp,
-// image_png.cpp), and neither prints, exits or throws.
+// JPEG and PNG to 8-bit pixels.
 
 #include <cstdint>
 #include <span>
@@ -41,12 +40,6 @@ Result<Image> decode_image(std::span<const uint8_t> bytes, int channels = 0);
 /// f32 [height,width,C] by bilinear interpolation between pixel centres, edges repeated, without
 /// antialiasing (as tf.image.resize and Keras' image_dataset_from_directory).
 void resize_bilinear(const Image& image, int64_t height, int64_t width, float* out);
-
-// One library each; called by the functions above.
-Result<ImageInfo> jpeg_info(std::span<const uint8_t> bytes);
-Result<Image> decode_jpeg(std::span<const uint8_t> bytes, int channels);
-Result<ImageInfo> png_info(std::span<const uint8_t> bytes);
-Result<Image> decode_png(std::span<const uint8_t> bytes, int channels);
 
 /// Error kResourceLimit if an image of this size is above the caps, kInvalidData if it is empty.
 Status check_image_size(const ImageInfo& info);

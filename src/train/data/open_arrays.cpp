@@ -56,7 +56,8 @@ Result<SourcePtr> npz_part(const NpzFile& file, const std::string& suffix, bool 
 Result<Parts> open_npz(const std::string& path, const SpecOptions& spec,
                        const DatasetOptions& options) {
   EW_TRY_VOID(spec.allow({}));
-  EW_TRY(const NpzFile file, NpzFile::open(path));
+  EW_TRY(const std::unique_ptr<const NpzFile> npz, NpzFile::open(path));
+  const NpzFile& file = *npz;
   const std::string train = member_names(file, "x_train").empty() ? "" : "_train";
   if (train.empty() && member_names(file, "x").empty()) {
     return invalid_data(path, ": expected arrays x_train, y_train, x_test, y_test or x, y; found ",

@@ -39,7 +39,7 @@ Bytes jpeg(const Image& image, bool progressive = false) {
   jpeg_finish_compress(&info);
   jpeg_destroy_compress(&info);
   Bytes bytes(out, out + size);
-  std::free(out);
+  std::free(out);  // NOLINT(cppcoreguidelines-no-malloc): libjpeg allocated it
   return bytes;
 }
 
@@ -65,7 +65,7 @@ Image gradient(int64_t height, int64_t width, int channels) {
   Image image{{height, width, channels}, {}};
   for (int64_t i = 0; i < height * width; ++i) {
     for (int c = 0; c < channels; ++c) {
-      image.pixels.push_back(static_cast<uint8_t>(i * 200 / (height * width) + c * 20));
+      image.pixels.push_back(static_cast<uint8_t>(i * 200 / (height * width) + c * int64_t{20}));
     }
   }
   return image;

@@ -54,7 +54,7 @@ class TempFolder {
     if (is_directory(path)) {
       const auto names = list_directory(path);
       if (names.ok()) {
-        for (const std::string& name : *names) remove(path + "/" + name);
+        for (const std::string& name : *names) remove(str(path, "/", name));
       }
       ::rmdir(path.c_str());
     } else {

@@ -1,7 +1,7 @@
 """Makes the files beside it: features of HDF5 and NumPy that the Keras oracle does not show, and
 files that readers must refuse.
 
-Run with h5py 3.16.0 and numpy 2.4.6: python make_files.py FOLDER (holding h5/ and npy/).
+Run with h5py 3.16.0 and numpy 2.4.6: python make_files.py FOLDER (holding h5/, with npy/ beside it).
 """
 
 import sys
@@ -79,11 +79,10 @@ with h5py.File(d + "/user_block.h5", "w", libver="earliest", userblock_size=1024
     f.attrs["x"] = "y"
 
 a = np.arange(24).reshape(2, 3, 4)
-d = sys.argv[1] + "/npy"
+d = sys.argv[1] + "/../npy"
 np.save(d + "/fortran.npy", np.asfortranarray(a.astype("<f4")))
 np.save(d + "/big.npy", a.astype(">i2"))
 np.savez_compressed(d + "/z.npz", x=a.astype("f8"), y=np.array([True, False]))
-np.savez(d + "/s.npz", x=a.astype("f8"), y=np.array(3, "u1"))
 for v in [(1, 0), (2, 0), (3, 0)]:
     with open(d + "/v%d.npy" % v[0], "wb") as f:
         np.lib.format.write_array(f, a.astype("f4"), version=v)

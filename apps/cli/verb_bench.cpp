@@ -1,0 +1,217 @@
+// edgewise bench
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "common.h"
+#include "verbs.h"
+
+extern char** environ;  // NOLINT: the name is POSIX'
+
+namespace ew::cli {
+namespace {
+
+struct BenchOptions {
+  Common common;
+  std::string model;
+  double batch_ms = 20;
+  double peak = 0;
+  bool profile = false;
+  bool is_child = false;
+};
+
+using Clock = std::chrono::steady_clock;
+double us_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+// Bytes of any value for integers, [-1, 1) for floats.
+void fill_inputs(Session& session, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i < session.input_count(); ++i) {
+    const std::span<uint8_t> bytes = session.input_bytes(i);
+    if (session.input(i).dtype == DType::kF32) {
+      for (size_t k = 0; k + 4 <= bytes.size(); k += 4) {
+        const auto bits = static_cast<int32_t>(random() >> 32);
+        const float value = static_cast<float>(bits) * 0x1p-31F;
+        std::memcpy(&bytes[k], &value, 4);
+      }
+    } else if (session.input(i).dtype == DType::kI8 || session.input(i).dtype == DType::kU8) {
+      for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+    }
+  }
+}
+
+Result<Session> open_session(const BenchOptions& o) {
+  const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  if (!model.ok()) return model.error();
+  Result<Session> session =
+      Session::create(*model, {.threads = o.common.threads, .profile = o.profile});
+  if (session.ok()) fill_inputs(*session, o.common.seed);
+  return session;
+}
+
+// Peak resident set of this process in kB, as the kernel counted it since exec.
+long peak_kb() {
+  std::FILE* status = std::fopen("/proc/self/status", "r");
+  if (status == nullptr) return 0;
+  char line[256];
+  long kb = 0;
+  while (std::fgets(line, sizeof(line), status) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+  }
+  std::fclose(status);
+  return kb;
+}
+
+// What the spawned process does: one inference, then a line with its peak memory.
+int run_child(const BenchOptions& o) {
+  Result<Session> session = open_session(o);
+  if (!session.ok()) return fail(session.error());
+  session->run();
+  std::printf("%ld\n", peak_kb());
+  return 0;
+}
+
+struct ColdStart {
+  double first_result_ms = 1e30;
+  double rss_mb = 0;
+};
+
+// Time from just before the spawn to the child's result on a pipe.
+bool measure_child(const BenchOptions& o, ColdStart& best) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  std::vector<std::string> words{"edgewise", "bench",     o.model,
+                                 "--child",  "--threads", std::to_string(o.common.threads)};
+  if (!o.common.architecture.empty()) {
+    words.insert(words.end(), {"--architecture", o.common.architecture});
+  }
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const Clock::time_point start = Clock::now();
+  pid_t child = 0;
+  const int error =
+      ::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  char text[64] = {};
+  const ssize_t length = error == 0 ? ::read(ends[0], text, sizeof(text) - 1) : 0;
+  const double ms = us_since(start) / 1e3;
+  ::close(ends[0]);
+  int status = 0;
+  if (error == 0) ::waitpid(child, &status, 0);
+  if (length <= 0 || status != 0) return false;
+  best.first_result_ms = std::min(best.first_result_ms, ms);
+  best.rss_mb = std::max(best.rss_mb, static_cast<double>(std::atol(text)) / 1024);
+  return true;
+}
+
+struct Timing {
+  double min_us = 0;
+  double median_us = 0;
+  size_t calls = 0;
+};
+
+// About batch_ms of calls, at least 10, after a warm-up.
+Timing time_runs(Session& session, double batch_ms) {
+  constexpr int kWarmUp = 5;
+  double least = 1e30;
+  for (int i = 0; i < kWarmUp; ++i) {
+    const Clock::time_point start = Clock::now();
+    session.run();
+    least = std::min(least, us_since(start));
+  }
+  const auto calls =
+      static_cast<size_t>(std::clamp(batch_ms * 1e3 / std::max(least, 0.1), 10.0, 1e6));
+  std::vector<double> times(calls);
+  for (double& us : times) {
+    const Clock::time_point start = Clock::now();
+    session.run();
+    us = us_since(start);
+  }
+  std::sort(times.begin(), times.end());
+  return {times.front(), times[times.size() / 2], calls};
+}
+
+void print_profile(const Session& session, double peak) {
+  double sum = 0;
+  for (const LayerProfile& row : session.profile()) sum += row.us;
+  std::fprintf(stderr, "%9s %6s %9s %8s %9s %10s  %s\n", "us", "share", "GMAC/s",
+               peak > 0 ? "% peak" : "", "MAC", "bytes", "layer");
+  for (const LayerProfile& row : session.profile()) {
+    const double rate = row.us > 0 ? static_cast<double>(row.macs) / row.us / 1e3 : 0;
+    std::fprintf(stderr, "%9.2f %5.1f%% %9.1f", row.us, 100 * row.us / sum, rate);
+    if (peak > 0) {
+      std::fprintf(stderr, " %7.1f%%", 100 * rate / peak);
+    } else {
+      std::fprintf(stderr, " %8s", "");
+    }
+    std::fprintf(stderr, " %9lld %10lld  %s %s\n", static_cast<long long>(row.macs),
+                 static_cast<long long>(row.bytes), row.op.c_str(), row.name.c_str());
+  }
+}
+
+int bench(const BenchOptions& o) {
+  if (o.is_child) return run_child(o);
+  Result<Session> session = open_session(o);
+  if (!session.ok()) return fail(session.error());
+  const Timing timing = time_runs(*session, o.batch_ms);
+  if (o.profile) {
+    print_profile(*session, o.peak);
+  }
+  ColdStart cold;
+  constexpr int kSpawns = 10;
+  for (int i = 0; i < kSpawns; ++i) {
+    if (!measure_child(o, cold)) {
+      return fail({ErrorCode::kIo, "the child process for the cold start failed"});
+    }
+  }
+  if (o.common.json) {
+    std::printf(
+        "{\"median_us\": %.3f, \"min_us\": %.3f, \"rss_mb\": %.3f, \"first_result_ms\": %.3f}\n",
+        timing.median_us, timing.min_us, cold.rss_mb, cold.first_result_ms);
+    return 0;
+  }
+  const double rate = static_cast<double>(session->macs()) / timing.min_us / 1e3;
+  std::printf("latency      %.2f us (least of %zu), median %.2f us\n", timing.min_us, timing.calls,
+              timing.median_us);
+  std::printf("rate         %.1f GMAC/s\n", rate);
+  if (o.peak > 0) std::printf("of peak      %.1f %%\n", 100 * rate / o.peak);
+  std::printf("cold start   %.2f ms from process start to the first result\n",
+              cold.first_result_ms);
+  std::printf("memory       %.1f MB at its peak\n", cold.rss_mb);
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("bench",
+                                      "Measure a model's latency, cold start and memory\n"
+                                      "Example: edgewise bench model.h5 --threads 1 --json");
+  auto o = std::make_shared<BenchOptions>();
+  verb->add_option("MODEL", o->model, "Model file")->required();
+  verb->add_option("--batch-ms", o->batch_ms, "Time to measure for, but at least 10 runs")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--profile", o->profile, "Print every layer's time on stderr");
+  verb->add_option("--peak", o->peak, "GMAC/s that the cores can reach, for shares of it");
+  verb->add_flag("--child", o->is_child)->group("");
+  add_common(*verb, o->common);
+  verb->callback([o, &exit_code] { exit_code = bench(*o); });
+}
+
+}  // namespace ew::cli

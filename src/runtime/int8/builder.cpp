@@ -1,0 +1,362 @@
+#include "runtime/int8/builder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+namespace ew::runtime::int8 {
+
+using ir::kNoValue;
+using ir::Node;
+using ir::ValueId;
+using kernels::int8::Rounding;
+
+void RequantPlace::link(const uint8_t* constants) {
+  const auto at = [&](size_t place) { return static_cast<const void*>(constants + place); };
+  requant.bias = static_cast<const int32_t*>(at(bias));
+  requant.scale = static_cast<const float*>(at(scale));
+  requant.offset = static_cast<const float*>(at(offset));
+  requant.offset_negative = static_cast<const float*>(at(offset_negative));
+  requant.channel = static_cast<const int32_t*>(at(channel));
+  if (multiplier == 0) return;
+  requant.multiplier = static_cast<const int32_t*>(at(multiplier));
+  requant.shift = static_cast<const int32_t*>(at(shift));
+}
+
+Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
+                 const kernels::int8::Int8Table& table)
+    : graph_(graph),
+      first_(first),
+      last_(last),
+      options_(options),
+      table_(table),
+      region_(new Region()),
+      demands_(graph.values.size()),
+      is_plain_(graph.values.size(), false) {
+  for (size_t i = 0; i < graph.values.size(); ++i) roots_.push_back(static_cast<ValueId>(i));
+}
+
+void Builder::find_views() {
+  for (size_t i = first_; i < last_; ++i) {
+    const Node& node = graph_.nodes[i];
+    if (!node.op->is_view || !is_int8(graph_, node.inputs[0])) continue;
+    const ValueId from = root(node.inputs[0]);
+    roots_[static_cast<size_t>(node.outputs[0])] = from;
+    is_plain_[static_cast<size_t>(from)] = true;
+  }
+}
+
+void Builder::find_demands() {
+  for (size_t i = first_; i < last_; ++i) {
+    const Node& node = graph_.nodes[i];
+    const NodeKind& kind = *find_kind(*node.op);
+    if (kind.border == nullptr) continue;
+    Border& demand = demands_[static_cast<size_t>(root(node.inputs[0]))];
+    demand = demand.merged(kind.border(graph_, node));
+  }
+}
+
+Slot Builder::new_slot(int64_t bytes) {
+  slots_.push_back(
+      {bytes, static_cast<int>(region_->steps_.size()), static_cast<int>(region_->steps_.size())});
+  return static_cast<Slot>(slots_.size() - 1);
+}
+
+// The slot is used by this node's steps, of which the last is not known yet.
+void Builder::touch(Slot slot) { used_.push_back(slot); }
+
+void Builder::end_node() {
+  const int last = static_cast<int>(region_->steps_.size()) - 1;
+  for (const Slot slot : used_) {
+    slots_[static_cast<size_t>(slot)].last = std::max(slots_[static_cast<size_t>(slot)].last, last);
+  }
+  used_.clear();
+}
+
+Slot Builder::outside_input(ValueId id) {
+  const auto [it, is_new] = outside_in_.try_emplace(id, -1);
+  if (is_new) {
+    it->second = new_slot(-1);
+    region_->inputs_.push_back(id);
+  }
+  return it->second;
+}
+
+Slot Builder::outside_output(ValueId id) {
+  const auto [it, is_new] = outside_out_.try_emplace(id, -1);
+  if (is_new) {
+    it->second = new_slot(-1);
+    region_->outputs_.push_back(id);
+  }
+  return it->second;
+}
+
+Slot Builder::scratch(int64_t bytes) {
+  const Slot slot = new_slot(bytes);
+  touch(slot);
+  return slot;
+}
+
+void Builder::add_step(std::unique_ptr<Step> step) { region_->steps_.push_back(std::move(step)); }
+
+size_t Builder::reserve(size_t bytes) {
+  const size_t at = constants_.size();
+  constants_.resize((at + bytes + 63) / 64 * 64);
+  return at;
+}
+
+void Builder::fill_border(const Placed& placed, ValueId id) {
+  const Layout l = placed.layout;
+  if (!l.border.any()) return;
+  const auto value = static_cast<uint8_t>(ops::int8::zero_of(graph_.type(id)) + 128);
+  touch(placed.slot);
+  step([l, value, slot = placed.slot, fill = table_.fill](uint8_t* const* slots) {
+    const int64_t side = (l.border.left + l.border.right) * l.c;
+    for (int64_t n = 0; n < l.images; ++n) {
+      uint8_t* image = slots[slot] + n * l.image();
+      // The right border of a row and the left one of the next are neighbours.
+      fill({.rows = 1, .bytes = l.origin()}, value, image);
+      fill({.rows = l.h - 1, .bytes = side, .out_row = l.row()}, value,
+           image + l.origin() + l.w * l.c);
+      uint8_t* end = image + l.origin() + (l.h - 1) * l.row() + l.w * l.c;
+      fill({.rows = 1, .bytes = image + l.image() - end}, value, end);
+    }
+  });
+}
+
+Builder::Placed Builder::define(ValueId id) {
+  const ValueId of = root(id);
+  Layout layout = layout_of(graph_.type(id).shape);
+  if (!is_plain_[static_cast<size_t>(of)]) layout.border = demands_[static_cast<size_t>(of)];
+  const Placed placed{new_slot(layout.bytes()), layout};
+  fill_border(placed, id);
+  placed_.emplace(of, placed);
+  touch(placed.slot);
+  return placed;
+}
+
+Builder::Placed Builder::copy_with(const Placed& from, ValueId id, const Border& border) {
+  Layout layout = from.layout;
+  layout.border = border;
+  const Placed to{new_slot(layout.bytes()), layout};
+  fill_border(to, id);
+  touch(from.slot);
+  touch(to.slot);
+  step([from, to](uint8_t* const* slots) {
+    const Layout& a = from.layout;
+    const Layout& b = to.layout;
+    for (int64_t n = 0; n < a.images; ++n) {
+      for (int64_t y = 0; y < a.h; ++y) {
+        std::memcpy(slots[to.slot] + n * b.image() + b.origin() + y * b.row(),
+                    slots[from.slot] + n * a.image() + a.origin() + y * a.row(),
+                    static_cast<size_t>(a.w * a.c));
+      }
+    }
+  });
+  placed_.emplace(root(id), to);
+  touch(to.slot);
+  return to;
+}
+
+Builder::Placed Builder::use_any(ValueId id) {
+  const ValueId of = root(id);
+  auto it = placed_.find(of);
+  if (it == placed_.end()) {
+    // It comes from outside, as stored values.
+    const Slot source = outside_input(of);
+    Layout layout = layout_of(graph_.type(of).shape);
+    if (!is_plain_[static_cast<size_t>(of)]) layout.border = demands_[static_cast<size_t>(of)];
+    const Placed placed{new_slot(layout.bytes()), layout};
+    fill_border(placed, of);
+    touch(placed.slot);
+    step([placed, source, flip = table_.flip](uint8_t* const* slots) {
+      const Layout& l = placed.layout;
+      for (int64_t n = 0; n < l.images; ++n) {
+        flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.w * l.c, .out_row = l.row()},
+             slots[source] + n * l.h * l.w * l.c, slots[placed.slot] + n * l.image() + l.origin());
+      }
+    });
+    it = placed_.emplace(of, placed);
+  }
+  Placed found = it->second;
+  if (of != id || is_plain_[static_cast<size_t>(of)]) {
+    // A view: the same bytes in another shape.
+    const Border border = found.layout.border;
+    found.layout = layout_of(graph_.type(id).shape);
+    found.layout.border = border;
+  }
+  touch(found.slot);
+  return found;
+}
+
+Builder::Placed Builder::use(ValueId id, const Border& border) {
+  const Placed any = use_any(id);
+  if (any.layout.border.covers(border)) return any;
+  // A value with views has no border of its own; a copy serves this use.
+  return copy_with(any, id, any.layout.border.merged(border));
+}
+
+Builder::Placed Builder::use_plain(ValueId id) {
+  const Placed any = use_any(id);
+  if (!any.layout.border.any()) return any;
+  return copy_with(any, id, {});
+}
+
+namespace {
+
+using Proofs = std::map<int32_t, FloatForm>;
+
+// A form of one kind for every channel, or nothing.
+template <typename F>
+std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
+                                const std::vector<ChannelForm>& forms, F prove_one) {
+  Proofs proved;
+  for (const int32_t c : channels) {
+    if (c < 0 || proved.contains(c)) continue;
+    const ChannelForm& form = forms[static_cast<size_t>(c)];
+    if (!form.is_monotone) return std::nullopt;
+    const FloatForm f = prove_one(form);
+    if (!f.is_proved) return std::nullopt;
+    proved[c] = f;
+  }
+  return proved;
+}
+
+}  // namespace
+
+RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
+                                 const std::vector<ChannelForm>& forms, ops::int8::Range range,
+                                 const ExactFunction& exact, bool may_use_bits) {
+  const bool clamps = range.min > -128 || range.max < 127;
+  RequantPlace place;
+  kernels::int8::Requant& r = place.requant;
+  r.min = static_cast<uint8_t>(range.min + 128);
+  r.max = static_cast<uint8_t>(range.max + 128);
+  r.exact = exact.call;
+  r.context = exact.context;
+  std::optional<Proofs> proved;
+  if (may_use_bits && table_.has_bits && !clamps) {
+    proved = prove_all(channels, forms, [](const ChannelForm& f) {
+      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
+    });
+    r.rounding = Rounding::kBits;
+  }
+  if (!proved) {
+    proved = prove_all(channels, forms, [](const ChannelForm& f) {
+      return prove_any(f.steps, f.slope, f.zero, f.is_relu);
+    });
+    r.rounding = proved ? Rounding::kFloat : Rounding::kExact;
+  }
+  ++region_->blocks_;
+  region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
+  keep_requant(channels, forms, proved.value_or(Proofs()), exact, place);
+  return place;
+}
+
+void Builder::keep_requant(const std::vector<int32_t>& channels,
+                           const std::vector<ChannelForm>& forms,
+                           const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                           RequantPlace& place) {
+  kernels::int8::Requant& r = place.requant;
+  const size_t lanes = channels.size();
+  const int32_t start = r.rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
+  std::vector<int32_t> bias(lanes, start);
+  std::vector<float> scale(lanes, 0);
+  std::vector<float> offset(lanes, 0);
+  std::vector<float> negative(lanes, 0);
+  std::vector<int32_t> multiplier(lanes, 0);
+  std::vector<int32_t> shift(lanes, 0);
+  const ops::int8::Requantizer* twice = exact.twice;
+  bool right_only = twice != nullptr;
+  for (size_t i = 0; i < lanes; ++i) {
+    const int32_t c = channels[i];
+    if (c < 0) continue;
+    const auto it = proved.find(c);
+    const FloatForm form = it == proved.end() ? FloatForm() : it->second;
+    // Sums wrap, so the bias may.
+    bias[i] = static_cast<int32_t>(static_cast<uint32_t>(start) +
+                                   static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
+                                   static_cast<uint32_t>(form.centre));
+    scale[i] = form.scale;
+    offset[i] = form.offset;
+    negative[i] = form.offset_negative;
+    if (twice == nullptr) continue;
+    const ops::int8::Multiplier m = twice->multiplier(c % exact.period);
+    multiplier[i] = m.value;
+    shift[i] = -m.shift;
+    right_only &= shift[i] >= 0;
+  }
+  const auto keep = [&](const auto& values) {
+    const size_t at = reserve(values.size() * sizeof(values[0]));
+    std::memcpy(constant(at), values.data(), values.size() * sizeof(values[0]));
+    return at;
+  };
+  place.bias = keep(bias);
+  place.scale = keep(scale);
+  place.offset = keep(offset);
+  place.offset_negative = r.rounding == Rounding::kFloat ? keep(negative) : place.offset;
+  place.channel = place.bias;
+  if (r.rounding != Rounding::kExact) return;
+  place.channel = keep(channels);
+  if (!right_only) return;
+  place.multiplier = keep(multiplier);
+  place.shift = keep(shift);
+  r.zero = twice->zero();
+}
+
+std::unique_ptr<Region> Builder::build() {
+  find_views();
+  find_demands();
+  for (size_t i = first_; i < last_; ++i) {
+    node_ = static_cast<int>(i);
+    const Node& node = graph_.nodes[i];
+    find_kind(*node.op)->add(*this, node);
+    const ValueId y = node.outputs[0];
+    if (options_.is_needed_outside[static_cast<size_t>(y)] && is_int8(graph_, y)) hand_out(y);
+    end_node();
+  }
+  finish();
+  return std::move(region_);
+}
+
+void Builder::hand_out(ValueId y) {
+  if (outside_in_.contains(root(y))) return;  // a view of what lies outside already
+  const Placed from = use_any(y);
+  const Slot to = outside_output(y);
+  step([from, to, flip = table_.flip](uint8_t* const* slots) {
+    const Layout& l = from.layout;
+    for (int64_t n = 0; n < l.images; ++n) {
+      flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.row(), .out_row = l.w * l.c},
+           slots[from.slot] + n * l.image() + l.origin(), slots[to] + n * l.h * l.w * l.c);
+    }
+  });
+}
+
+void Builder::finish() {
+  std::vector<ir::BufferLifetime> lifetimes;
+  std::vector<size_t> owners;
+  int64_t longest_row = 0;
+  for (const auto& [id, placed] : placed_) longest_row = std::max(longest_row, placed.layout.row());
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].bytes < 0) continue;
+    lifetimes.push_back({slots_[i].bytes, slots_[i].first, slots_[i].last});
+    owners.push_back(i);
+  }
+  const ir::MemoryPlan plan = ir::plan_memory(lifetimes);
+  region_->arena_bytes_ = plan.arena_bytes + longest_row + kernels::int8::kSlackBytes;
+  region_->lower_bound_bytes_ = plan.lower_bound_bytes;
+  region_->arena_ = std::make_unique<ir::Buffer>(static_cast<size_t>(region_->arena_bytes_));
+  auto* base = static_cast<uint8_t*>(region_->arena_->data());
+  region_->slots_.assign(slots_.size(), nullptr);
+  for (size_t i = 0; i < owners.size(); ++i) region_->slots_[owners[i]] = base + plan.offsets[i];
+  for (const ValueId id : region_->inputs_) region_->input_slots_.push_back(outside_in_.at(id));
+  for (const ValueId id : region_->outputs_) region_->output_slots_.push_back(outside_out_.at(id));
+  region_->constants_ = std::make_unique<ir::Buffer>(constants_.size() + 64);
+  if (!constants_.empty()) {
+    std::memcpy(region_->constants_->data(), constants_.data(), constants_.size());
+  }
+  const auto* constants = static_cast<const uint8_t*>(region_->constants_->data());
+  for (const auto& step : region_->steps_) step->link(constants);
+}
+
+}  // namespace ew::runtime::int8

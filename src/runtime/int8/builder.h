@@ -1,0 +1,212 @@
+#pragma once
+// What the parts of an int8 region are built with. Internal to this folder.
+
+#include <limits>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/memory_plan.h"
+#include "ops/int8.h"
+#include "runtime/int8/layout.h"
+#include "runtime/int8/prove.h"
+#include "runtime/int8/region.h"
+#include "runtime/kernels/int8/int8_kernels.h"
+
+namespace ew::runtime::int8 {
+
+/// An index into the region's table of addresses.
+using Slot = int;
+
+/// One call of a kernel. run() neither allocates nor fails.
+class Step {
+ public:
+  explicit Step(int node) : node_(node) {}
+  virtual ~Step() = default;
+  /// Called once, when the region's constants have their place.
+  virtual void link(const uint8_t*) {}
+  virtual void run(uint8_t* const* slots) const = 0;
+  int node() const { return node_; }
+
+ private:
+  int node_;
+};
+
+/// Where the constants of a block's requantisation lie among the region's constants.
+struct RequantPlace {
+  kernels::int8::Requant requant;
+  size_t bias = 0;
+  size_t scale = 0;
+  size_t offset = 0;
+  size_t offset_negative = 0;
+  size_t channel = 0;
+  size_t multiplier = 0;  ///< 0: none (no constants start with them)
+  size_t shift = 0;
+  void link(const uint8_t* constants);
+};
+
+/// One output channel on its way back to bytes.
+struct ChannelForm {
+  Steps steps;  ///< of the exact function; ignored unless is_monotone
+  bool is_monotone = true;
+  bool is_relu = false;  ///< clamped where the sign of the sum changes
+  double slope = 1;      ///< the real line that the steps follow
+  double zero = 0;
+  int32_t bias = 0;  ///< added to the sums of bytes and weights
+};
+
+/// The exact function as kernels call it.
+struct ExactFunction {
+  uint8_t (*call)(const void* context, int32_t acc, int32_t channel) = nullptr;
+  const void* context = nullptr;
+  /// If it rounds twice: for kernels that can do that themselves.
+  const ops::int8::Requantizer* twice = nullptr;
+  int32_t period =
+      std::numeric_limits<int32_t>::max();  ///< its channel is the kernel's modulo this
+};
+
+/// Builds one region.
+class Builder {
+ public:
+  Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
+          const kernels::int8::Int8Table& table);
+  std::unique_ptr<Region> build();
+
+  const ir::Graph& graph() const { return graph_; }
+  const kernels::int8::Int8Table& table() const { return table_; }
+  int node_index() const { return node_; }
+
+  /// The value as bytes with at least this border.
+  struct Placed {
+    Slot slot;
+    Layout layout;
+  };
+  Placed use(ir::ValueId id, const Border& border = {});
+  /// The same in the layout that it happens to have.
+  Placed use_any(ir::ValueId id);
+  /// Without any border.
+  Placed use_plain(ir::ValueId id);
+  /// Where the value is to be written; its border is filled by a step of its own.
+  Placed define(ir::ValueId id);
+  /// A value as the graph has it, in the executor's memory.
+  Slot outside_input(ir::ValueId id);
+  Slot outside_output(ir::ValueId id);
+  /// Bytes for use while this node runs.
+  Slot scratch(int64_t bytes);
+
+  template <typename F>
+  void step(F run);
+  void add_step(std::unique_ptr<Step> step);
+
+  /// Space among the constants, aligned to 64 bytes.
+  size_t reserve(size_t bytes);
+  void* constant(size_t place) { return constants_.data() + place; }
+
+  /// The constants of lanes whose channels are `channels` (-1: none; whole vectors). `forms` are
+  /// indexed by channel.
+  /// `may_use_bits`: the kernel knows Rounding::kBits.
+  RequantPlace requantize(const std::vector<int32_t>& channels,
+                          const std::vector<ChannelForm>& forms, ops::int8::Range range,
+                          const ExactFunction& exact, bool may_use_bits);
+
+ private:
+  friend class Region;
+  struct SlotInfo {
+    int64_t bytes = 0;
+    int first = 0;
+    int last = 0;
+  };
+  void find_demands();
+  void find_views();
+  Slot new_slot(int64_t bytes);
+  void touch(Slot slot);
+  void fill_border(const Placed& placed, ir::ValueId id);
+  Placed copy_with(const Placed& from, ir::ValueId id, const Border& border);
+  ir::ValueId root(ir::ValueId id) const { return roots_[static_cast<size_t>(id)]; }
+  void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
+                    const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                    RequantPlace& place);
+  void hand_out(ir::ValueId id);
+  void end_node();
+  void finish();
+
+  const ir::Graph& graph_;
+  size_t first_;
+  size_t last_;
+  const RegionOptions& options_;
+  const kernels::int8::Int8Table& table_;
+  std::unique_ptr<Region> region_;
+  int node_ = 0;
+  std::vector<ir::ValueId> roots_;  // per value: the one whose bytes it shares (views)
+  std::vector<Border> demands_;     // per root
+  std::vector<bool> is_plain_;      // per root: has views, so it has no border
+  std::multimap<ir::ValueId, Placed> placed_;
+  std::map<ir::ValueId, Slot> outside_in_;
+  std::map<ir::ValueId, Slot> outside_out_;
+  std::vector<SlotInfo> slots_;
+  std::vector<Slot> used_;  // by the current node
+  std::vector<uint8_t> constants_;
+};
+
+template <typename F>
+void Builder::step(F run) {
+  class Callable final : public Step {
+   public:
+    Callable(int node, F f) : Step(node), f_(std::move(f)) {}
+    void run(uint8_t* const* slots) const override { f_(slots); }
+
+   private:
+    F f_;
+  };
+  add_step(std::make_unique<Callable>(node_, std::move(run)));
+}
+
+/// A kind of node. `border`: what input 0 must have around it. `add`: appends the node's steps.
+struct NodeKind {
+  const ir::OpDef* op;
+  bool (*supports)(const ir::Graph&, const ir::Node&, bool constant_parameters);
+  Border (*border)(const ir::Graph&, const ir::Node&);
+  void (*add)(Builder&, const ir::Node&);
+};
+/// Null if regions do not know the operator.
+const NodeKind* find_kind(const ir::OpDef& op);
+
+/// Whether the value is int8 with one scale.
+bool is_int8(const ir::Graph& graph, ir::ValueId id);
+/// Whether it never changes.
+bool is_constant(const ir::Graph& graph, ir::ValueId id, bool constant_parameters);
+
+// The kinds, by file.
+bool supports_conv(const ir::Graph&, const ir::Node&, bool constant_parameters);
+bool supports_depthwise(const ir::Graph&, const ir::Node&, bool constant_parameters);
+bool supports_dense(const ir::Graph&, const ir::Node&, bool constant_parameters);
+Border conv_border(const ir::Graph&, const ir::Node&);
+void add_conv(Builder&, const ir::Node&);
+void add_depthwise(Builder&, const ir::Node&);
+void add_dense(Builder&, const ir::Node&);
+
+bool supports_pool(const ir::Graph&, const ir::Node&, bool);
+void add_avg_pool(Builder&, const ir::Node&);
+void add_max_pool(Builder&, const ir::Node&);
+bool supports_mean(const ir::Graph&, const ir::Node&, bool);
+void add_mean(Builder&, const ir::Node&);
+
+bool supports_sum(const ir::Graph&, const ir::Node&, bool);
+void add_sum(Builder&, const ir::Node&);
+bool supports_unary(const ir::Graph&, const ir::Node&, bool);
+void add_unary(Builder&, const ir::Node&);
+bool supports_softmax(const ir::Graph&, const ir::Node&, bool);
+void add_softmax(Builder&, const ir::Node&);
+bool supports_quantize(const ir::Graph&, const ir::Node&, bool);
+void add_quantize(Builder&, const ir::Node&);
+bool supports_dequantize(const ir::Graph&, const ir::Node&, bool);
+void add_dequantize(Builder&, const ir::Node&);
+bool supports_reshape(const ir::Graph&, const ir::Node&, bool);
+void add_reshape(Builder&, const ir::Node&);
+bool supports_pad(const ir::Graph&, const ir::Node&, bool);
+void add_pad(Builder&, const ir::Node&);
+bool supports_concat(const ir::Graph&, const ir::Node&, bool);
+void add_concat(Builder&, const ir::Node&);
+
+}  // namespace ew::runtime::int8

@@ -1,0 +1,421 @@
+// Sums, tables, softmax, changes of type and of layout as steps of a region.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "ops/binary/binary_i8.h"
+#include "ops/unary/unary_i8.h"
+#include "runtime/int8/builder.h"
+
+namespace ew::runtime::int8 {
+namespace {
+
+using ir::Graph;
+using ir::Node;
+using kernels::int8::AddForm;
+using kernels::int8::Rows;
+using ops::int8::scale_of;
+using ops::int8::scale_twice_rounded;
+using ops::int8::zero_of;
+
+bool is_int8_to_int8(const Graph& g, const Node& node) {
+  return is_int8(g, node.inputs[0]) && is_int8(g, node.outputs[0]);
+}
+
+/// Calls f(x row, y row, bytes) for the rows of two values of one shape.
+template <typename F>
+void for_rows(const Builder::Placed& in, const Builder::Placed& out, uint8_t* const* slots, F f) {
+  const Layout& a = in.layout;
+  const Layout& b = out.layout;
+  for (int64_t n = 0; n < a.images; ++n) {
+    for (int64_t y = 0; y < a.h; ++y) {
+      f(slots[in.slot] + n * a.image() + a.origin() + y * a.row(),
+        slots[out.slot] + n * b.image() + b.origin() + y * b.row(), a.w * a.c);
+    }
+  }
+}
+
+using ByteTable = std::array<uint8_t, 256>;
+
+void add_table(Builder& b, const Node& node, const ops::int8::Table& stored) {
+  ByteTable bytes;
+  for (size_t i = 0; i < 256; ++i) bytes[i] = static_cast<uint8_t>(stored[i] + 128);
+  const Builder::Placed in = b.use_any(node.inputs[0]);
+  const Builder::Placed out = b.define(node.outputs[0]);
+  b.step([bytes, in, out](uint8_t* const* slots) {
+    for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
+    });
+  });
+}
+
+// The definition of the int8 add and sub (ops/binary).
+struct ExactSum {
+  ops::SumScales scales;
+  int32_t zero_a;
+  int32_t zero_b;
+  int32_t zero;
+  int sign;
+  ops::int8::Range range;
+
+  static constexpr int kShift = 20;
+  int32_t part_a(int q) const {
+    return scale_twice_rounded((q - zero_a) * (1 << kShift), scales.a);
+  }
+  int32_t part_b(int q) const {
+    return sign * scale_twice_rounded((q - zero_b) * (1 << kShift), scales.b);
+  }
+  int whole(int32_t a, int32_t b) const {
+    const int64_t stored = int64_t{scale_twice_rounded(a + b, scales.out)} + zero;
+    return static_cast<int>(std::clamp<int64_t>(stored, range.min, range.max));
+  }
+};
+
+double real_of(const ops::int8::Multiplier& m) {
+  return std::ldexp(static_cast<double>(m.value), m.shift - 31);
+}
+
+// Tries neighbours of the real scales until all 65,536 pairs agree with the definition.
+bool prove_sum(const ExactSum& exact, AddForm& form) {
+  std::vector<uint8_t> expected(65536);
+  std::array<int32_t, 256> part_b;
+  for (int b = 0; b < 256; ++b) part_b[static_cast<size_t>(b)] = exact.part_b(b - 128);
+  for (int a = 0; a < 256; ++a) {
+    const int32_t part_a = exact.part_a(a - 128);
+    for (int b = 0; b < 256; ++b) {
+      expected[static_cast<size_t>(a * 256 + b)] =
+          static_cast<uint8_t>(exact.whole(part_a, part_b[static_cast<size_t>(b)]) + 128);
+    }
+  }
+  const double to_out = real_of(exact.scales.out) * (1 << ExactSum::kShift);
+  uint32_t random = 1;
+  const auto next = [&] {
+    return static_cast<int>((random = random * 1664525U + 1013904223U) >> 24);
+  };
+  const auto near = [](double x, int ulps) {
+    auto f = static_cast<float>(x);
+    for (; ulps > 0; --ulps) f = std::nextafter(f, 2 * f);
+    for (; ulps < 0; ++ulps) f = std::nextafter(f, 0.0F);
+    return f;
+  };
+  form.min = static_cast<uint8_t>(exact.range.min + 128);
+  form.max = static_cast<uint8_t>(exact.range.max + 128);
+  constexpr int kAttempts = 200;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const bool is_first = attempt == 0;
+    form.scale_a = near(real_of(exact.scales.a) * to_out, is_first ? 0 : next() % 9 - 4);
+    form.scale_b =
+        near(exact.sign * real_of(exact.scales.b) * to_out, is_first ? 0 : next() % 9 - 4);
+    const double zeros = (exact.zero_a + 128) * static_cast<double>(form.scale_a) +
+                         (exact.zero_b + 128) * static_cast<double>(form.scale_b);
+    form.offset =
+        static_cast<float>(128.5 + exact.zero - zeros + (is_first ? 0 : (next() - 128) * 2e-7));
+    bool agrees = true;
+    for (size_t i = 0; i < 65536 && agrees; i += 256) {
+      const double a = static_cast<double>(i / 256) * static_cast<double>(form.scale_a);
+      for (size_t b = 0; b < 256; ++b) {
+        const auto inner =
+            static_cast<double>(std::fmaf(static_cast<float>(b), form.scale_b, form.offset));
+        const double sum = a + inner;
+        // Truncation is floor() for what is not clamped.
+        const auto whole = static_cast<int32_t>(std::clamp(sum, 0.0, 255.5));
+        agrees &= std::clamp<int32_t>(whole, form.min, form.max) == expected[i + b];
+      }
+    }
+    if (agrees) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool supports_sum(const Graph& g, const Node& node, bool) {
+  return is_int8_to_int8(g, node) && is_int8(g, node.inputs[1]) &&
+         g.type(node.inputs[0]).shape == g.type(node.inputs[1]).shape;
+}
+
+void add_sum(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  const ir::TensorType& a = g.type(node.inputs[0]);
+  const ir::TensorType& c = g.type(node.inputs[1]);
+  const ir::TensorType& to = g.type(node.outputs[0]);
+  const ExactSum exact{.scales = ops::sum_scales(a, c, to),
+                       .zero_a = zero_of(a),
+                       .zero_b = zero_of(c),
+                       .zero = zero_of(to),
+                       .sign = node.op == &ops::kAdd ? 1 : -1,
+                       .range = ops::int8::clamp_range(node.attrs, to)};
+  const Builder::Placed left = b.use_any(node.inputs[0]);
+  const Builder::Placed right = b.use_any(node.inputs[1]);
+  const Builder::Placed out = b.define(node.outputs[0]);
+  AddForm form;
+  if (prove_sum(exact, form)) {
+    b.step([=, add = b.table().add](uint8_t* const* slots) {
+      const Layout& x = left.layout;
+      const Layout& z = right.layout;
+      const Layout& y = out.layout;
+      for (int64_t n = 0; n < x.images; ++n) {
+        add({.rows = x.h, .bytes = x.w * x.c, .in_row = x.row(), .out_row = y.row()}, z.row(), form,
+            slots[left.slot] + n * x.image() + x.origin(),
+            slots[right.slot] + n * z.image() + z.origin(),
+            slots[out.slot] + n * y.image() + y.origin());
+      }
+    });
+    return;
+  }
+  struct Parts {
+    std::array<int32_t, 256> a;
+    std::array<int32_t, 256> b;
+  };
+  Parts parts;
+  for (int q = 0; q < 256; ++q) {
+    parts.a[static_cast<size_t>(q)] = exact.part_a(q - 128);
+    parts.b[static_cast<size_t>(q)] = exact.part_b(q - 128);
+  }
+  b.step([=](uint8_t* const* slots) {
+    const Layout& z = right.layout;
+    const uint8_t* base = slots[left.slot];
+    for_rows(left, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t count) {
+      const int64_t at = x - base;
+      const Layout& l = left.layout;
+      const int64_t n = at / l.image();
+      const int64_t row = (at % l.image() - l.origin()) / l.row();
+      const uint8_t* other = slots[right.slot] + n * z.image() + z.origin() + row * z.row();
+      for (int64_t i = 0; i < count; ++i) {
+        y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
+      }
+    });
+  });
+}
+
+bool supports_unary(const Graph& g, const Node& node, bool) {
+  return is_int8_to_int8(g, node) && ops::unary_reference_i8(node.op->name) != nullptr;
+}
+
+void add_unary(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  add_table(
+      b, node,
+      ops::unary_table(*node.op, g.type(node.inputs[0]), g.type(node.outputs[0]), node.attrs));
+}
+
+bool supports_quantize(const Graph& g, const Node& node, bool) {
+  if (!is_int8(g, node.outputs[0])) return false;
+  const ir::TensorType& from = g.type(node.inputs[0]);
+  return is_int8(g, node.inputs[0]) || (from.dtype == DType::kF32 && !from.quant);
+}
+
+void add_quantize(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  const ir::TensorType& to = g.type(node.outputs[0]);
+  if (is_int8(g, node.inputs[0])) {
+    const ir::TensorType& from = g.type(node.inputs[0]);
+    const ops::int8::Multiplier m =
+        ops::int8::quantize_multiplier(double{scale_of(from)} / double{scale_of(to)});
+    ops::int8::Table table;
+    for (int q = -128; q < 128; ++q) {
+      const int64_t scaled = scale_twice_rounded(q - zero_of(from), m);
+      table[static_cast<size_t>(q + 128)] =
+          static_cast<int8_t>(std::clamp<int64_t>(scaled + zero_of(to), -128, 127));
+    }
+    return add_table(b, node, table);
+  }
+  const Slot in = b.outside_input(node.inputs[0]);
+  const Builder::Placed out = b.define(node.outputs[0]);
+  b.step([in, out, scale = scale_of(to), zero = zero_of(to),
+          quantize = b.table().quantize](uint8_t* const* slots) {
+    const Layout& l = out.layout;
+    const auto* x = reinterpret_cast<const float*>(slots[in]);
+    for (int64_t n = 0; n < l.images; ++n) {
+      for (int64_t y = 0; y < l.h; ++y, x += l.w * l.c) {
+        quantize(l.w * l.c, x, scale, zero,
+                 slots[out.slot] + n * l.image() + l.origin() + y * l.row());
+      }
+    }
+  });
+}
+
+bool supports_dequantize(const Graph& g, const Node& node, bool) {
+  return is_int8(g, node.inputs[0]) && g.type(node.outputs[0]).dtype == DType::kF32;
+}
+
+void add_dequantize(Builder& b, const Node& node) {
+  const ir::TensorType& from = b.graph().type(node.inputs[0]);
+  std::array<float, 256> table;
+  for (int q = -128; q < 128; ++q) {
+    table[static_cast<size_t>(q + 128)] =
+        static_cast<float>(double{scale_of(from)} * static_cast<double>(q - zero_of(from)));
+  }
+  const Builder::Placed in = b.use_any(node.inputs[0]);
+  const Slot out = b.outside_output(node.outputs[0]);
+  b.step([table, in, out](uint8_t* const* slots) {
+    const Layout& l = in.layout;
+    auto* y = reinterpret_cast<float*>(slots[out]);
+    for (int64_t n = 0; n < l.images; ++n) {
+      for (int64_t row = 0; row < l.h; ++row) {
+        const uint8_t* x = slots[in.slot] + n * l.image() + l.origin() + row * l.row();
+        for (int64_t i = 0; i < l.w * l.c; ++i) *y++ = table[x[i]];
+      }
+    }
+  });
+}
+
+bool supports_reshape(const Graph& g, const Node& node, bool) { return is_int8_to_int8(g, node); }
+
+// The bytes are shared: nothing is left to run, but the input must be there.
+void add_reshape(Builder& b, const Node& node) { b.use_any(node.inputs[0]); }
+
+bool supports_pad(const Graph& g, const Node& node, bool) { return is_int8_to_int8(g, node); }
+
+void add_pad(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  const ir::TensorType& from = g.type(node.inputs[0]);
+  const Builder::Placed in = b.use_plain(node.inputs[0]);
+  const Builder::Placed out = b.define(node.outputs[0]);
+  // As the definition: the value in steps, to the nearest even, then as an integer.
+  const double stored = std::nearbyint(node.attrs.number("value") / double{scale_of(from)}) +
+                        static_cast<double>(zero_of(from));
+  int8_t fill = 0;
+  convert_elements(DType::kF64, &stored, DType::kI8, &fill, 1);
+  const auto byte = static_cast<uint8_t>(fill + 128);
+  // Rows of the last dimension: where each lies in the output.
+  const Shape& a = from.shape;
+  const Shape& c = g.type(node.outputs[0]).shape;
+  const std::vector<int64_t>& pads = node.attrs.ints("pads");
+  const int64_t row = a.rank() == 0 ? 1 : a[-1];
+  std::vector<int64_t> places;
+  const std::vector<int64_t> strides = strides_of(c);
+  const Layout l = out.layout;
+  for (int64_t i = 0; i < a.num_elements(); i += row) {
+    int64_t rest = i;
+    int64_t at = 0;
+    for (int d = a.rank() - 1; d >= 0; --d) {
+      at += (rest % a[d] + pads[static_cast<size_t>(d)]) * strides[static_cast<size_t>(d)];
+      rest /= a[d];
+    }
+    // From the plain position to the one inside the border.
+    const int64_t line = l.w * l.c;
+    const int64_t image = at / (l.h * line);
+    const int64_t y = at / line % l.h;
+    places.push_back(image * l.image() + l.origin() + y * l.row() + at % line);
+  }
+  b.step([=](uint8_t* const* slots) {
+    uint8_t* y = slots[out.slot];
+    for (int64_t n = 0; n < l.images; ++n) {
+      for (int64_t line = 0; line < l.h; ++line) {
+        std::memset(y + n * l.image() + l.origin() + line * l.row(), byte,
+                    static_cast<size_t>(l.w * l.c));
+      }
+    }
+    const uint8_t* x = slots[in.slot];
+    for (const int64_t place : places) {
+      std::memcpy(y + place, x, static_cast<size_t>(row));
+      x += row;
+    }
+  });
+}
+
+bool supports_concat(const Graph& g, const Node& node, bool) {
+  if (!is_int8(g, node.outputs[0])) return false;
+  const int rank = g.type(node.outputs[0]).shape.rank();
+  const int64_t axis = node.attrs.integer("axis");
+  if (axis != -1 && axis != rank - 1) return false;
+  return std::all_of(node.inputs.begin(), node.inputs.end(),
+                     [&](ir::ValueId id) { return is_int8(g, id); });
+}
+
+void add_concat(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  const ir::TensorType& to = g.type(node.outputs[0]);
+  std::vector<Builder::Placed> parts;
+  for (const ir::ValueId id : node.inputs) parts.push_back(b.use_any(id));
+  const Builder::Placed out = b.define(node.outputs[0]);
+  int64_t first = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const ir::TensorType& from = g.type(node.inputs[i]);
+    const ops::int8::Multiplier m =
+        ops::int8::quantize_multiplier(double{scale_of(from)} / double{scale_of(to)});
+    ByteTable table;
+    bool is_copy = true;
+    for (int q = -128; q < 128; ++q) {
+      const int64_t scaled = scale_twice_rounded(q - zero_of(from), m);
+      const auto stored = std::clamp<int64_t>(scaled + zero_of(to), -128, 127);
+      table[static_cast<size_t>(q + 128)] = static_cast<uint8_t>(stored + 128);
+      is_copy &= stored == q;
+    }
+    const Builder::Placed in = parts[i];
+    b.step([=](uint8_t* const* slots) {
+      for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t) {
+        const int64_t c = in.layout.c;
+        y += first;
+        for (int64_t p = 0; p < in.layout.w; ++p, x += c, y += out.layout.c) {
+          if (is_copy) {
+            std::memcpy(y, x, static_cast<size_t>(c));
+          } else {
+            for (int64_t k = 0; k < c; ++k) y[k] = table[x[k]];
+          }
+        }
+      });
+    });
+    first += in.layout.c;
+  }
+}
+
+bool supports_softmax(const Graph& g, const Node& node, bool) {
+  const int rank = g.type(node.inputs[0]).shape.rank();
+  const int64_t axis = node.attrs.integer("axis");
+  return is_int8_to_int8(g, node) && (axis == -1 || axis == rank - 1);
+}
+
+// As the definition (ops/softmax), with the exponentials of all 256 differences in a table.
+void add_softmax(Builder& b, const Node& node) {
+  constexpr int kDifferenceBits = 5;
+  constexpr int kSumBits = 12;
+  const ir::TensorType& from = b.graph().type(node.inputs[0]);
+  const double factor = double{scale_of(from)} * (1 << (31 - kDifferenceBits));
+  const ops::int8::Multiplier m =
+      ops::int8::quantize_multiplier(std::min(factor, static_cast<double>((int64_t{1} << 31) - 1)));
+  const int32_t smallest = -ops::int8::input_radius(kDifferenceBits, m.shift);
+  struct Tables {
+    std::array<int32_t, 256> exponential;  // of -i; 0 beyond the radius
+    std::array<int32_t, 256> share;        // what it adds to the sum
+    int reach = 0;                         // differences from 0 to reach count
+  };
+  Tables t;
+  for (int i = 0; i < 256; ++i) {
+    const bool counts = -i >= smallest;
+    const auto at = static_cast<size_t>(i);
+    t.exponential[at] =
+        counts ? ops::int8::exp_negative(scale_twice_rounded(-i, m), kDifferenceBits) : 0;
+    t.share[at] = counts ? ops::int8::rounding_shift_right(t.exponential[at], kSumBits) : 0;
+    if (counts) t.reach = i;
+  }
+  const Builder::Placed in = b.use_any(node.inputs[0]);
+  const Builder::Placed out = b.define(node.outputs[0]);
+  b.step([t, in, out](uint8_t* const* slots) {
+    const int64_t c = in.layout.c;
+    for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
+      for (const uint8_t* end = x + bytes; x < end; x += c, y += c) {
+        const int max = *std::max_element(x, x + c);
+        int64_t sum = 0;
+        for (int64_t i = 0; i < c; ++i) sum += t.share[static_cast<size_t>(max - x[i])];
+        sum = std::clamp<int64_t>(sum, 1, std::numeric_limits<int32_t>::max());
+        int exponent = 0;
+        const int32_t scale = ops::int8::reciprocal(static_cast<int32_t>(sum), kSumBits, exponent);
+        for (int64_t i = 0; i < c; ++i) {
+          const int difference = max - x[i];
+          int32_t stored = 0;
+          if (difference <= t.reach) {
+            const int32_t share =
+                ops::int8::high_multiply(scale, t.exponential[static_cast<size_t>(difference)]);
+            stored = ops::int8::rounding_shift_right(share, exponent + 31 - 8);
+          }
+          y[i] = static_cast<uint8_t>(std::clamp(stored, 0, 255));
+        }
+      }
+    });
+  });
+}
+
+}  // namespace ew::runtime::int8

@@ -1,0 +1,103 @@
+#include "runtime/int8/region.h"
+
+#include <chrono>
+
+#include "runtime/int8/builder.h"
+
+namespace ew::runtime::int8 {
+namespace {
+
+const NodeKind kKinds[] = {
+    {&ops::kConv, supports_conv, conv_border, add_conv},
+    {&ops::kDepthwiseConv, supports_depthwise, conv_border, add_depthwise},
+    {&ops::kDense, supports_dense, nullptr, add_dense},
+    {&ops::kAvgPool, supports_pool, nullptr, add_avg_pool},
+    {&ops::kMaxPool, supports_pool, nullptr, add_max_pool},
+    {&ops::kReduceMean, supports_mean, nullptr, add_mean},
+    {&ops::kAdd, supports_sum, nullptr, add_sum},
+    {&ops::kSub, supports_sum, nullptr, add_sum},
+    {&ops::kSoftmax, supports_softmax, nullptr, add_softmax},
+    {&ops::kQuantize, supports_quantize, nullptr, add_quantize},
+    {&ops::kDequantize, supports_dequantize, nullptr, add_dequantize},
+    {&ops::kReshape, supports_reshape, nullptr, add_reshape},
+    {&ops::kPad, supports_pad, nullptr, add_pad},
+    {&ops::kConcat, supports_concat, nullptr, add_concat},
+    {&ops::kClip, supports_unary, nullptr, add_unary},
+    {&ops::kHardSilu, supports_unary, nullptr, add_unary},
+    {&ops::kLeakyRelu, supports_unary, nullptr, add_unary},
+    {&ops::kRelu, supports_unary, nullptr, add_unary},
+    {&ops::kRelu6, supports_unary, nullptr, add_unary},
+    {&ops::kSigmoid, supports_unary, nullptr, add_unary},
+    {&ops::kTanh, supports_unary, nullptr, add_unary},
+};
+
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+const NodeKind* find_kind(const ir::OpDef& op) {
+  for (const NodeKind& kind : kKinds) {
+    if (kind.op == &op) return &kind;
+  }
+  return nullptr;
+}
+
+bool is_int8(const ir::Graph& graph, ir::ValueId id) {
+  if (id == ir::kNoValue) return false;
+  const ir::TensorType& type = graph.type(id);
+  return type.dtype == DType::kI8 && type.quant && type.quant->scales.size() == 1;
+}
+
+bool is_constant(const ir::Graph& graph, ir::ValueId id, bool constant_parameters) {
+  if (id == ir::kNoValue) return true;
+  const ir::ValueKind kind = graph.value(id).kind;
+  return kind == ir::ValueKind::kConstant ||
+         (kind == ir::ValueKind::kParameter && constant_parameters);
+}
+
+Region::Region() = default;
+Region::~Region() = default;
+
+bool Region::supports(const ir::Graph& graph, const ir::Node& node, bool constant_parameters) {
+  const NodeKind* kind = find_kind(*node.op);
+  if (kind == nullptr || node.outputs.size() != 1) return false;
+  for (const ir::ValueId id : node.inputs) {
+    if (id != ir::kNoValue && graph.type(id).shape.num_elements() == 0) return false;
+  }
+  if (graph.type(node.outputs[0]).shape.num_elements() == 0) return false;
+  return kind->supports(graph, node, constant_parameters);
+}
+
+std::unique_ptr<Region> Region::build(const ir::Graph& graph, size_t first, size_t last,
+                                      const RegionOptions& options,
+                                      const kernels::int8::Int8Table& table) {
+  return Builder(graph, first, last, options, table).build();
+}
+
+void Region::run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds) {
+  for (size_t i = 0; i < in.size(); ++i) {
+    // Steps only read what lies outside.
+    slots_[static_cast<size_t>(input_slots_[i])] =
+        static_cast<uint8_t*>(const_cast<void*>(in[i].data));
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    slots_[static_cast<size_t>(output_slots_[i])] = static_cast<uint8_t*>(out[i].data);
+  }
+  if (nanoseconds == nullptr) {
+    for (const auto& step : steps_) step->run(slots_.data());
+    return;
+  }
+  int64_t before = now();
+  for (const auto& step : steps_) {
+    step->run(slots_.data());
+    const int64_t after = now();
+    nanoseconds[step->node()] += after - before;
+    before = after;
+  }
+}
+
+}  // namespace ew::runtime::int8

@@ -1,0 +1,26 @@
+#include "runtime/kernels/int8/int8_kernels.h"
+
+namespace ew::kernels::int8 {
+
+namespace portable {
+extern const Int8Table kInt8Table;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Int8Table kInt8Table;
+}
+namespace vnni {
+extern const Int8Table kInt8Table;
+}
+#endif
+
+const Int8Table& int8_kernels(CpuTarget target) {
+#if defined(__x86_64__)
+  if (target == CpuTarget::kAvx512 && __builtin_cpu_supports("avx512vnni")) return vnni::kInt8Table;
+  if (target != CpuTarget::kPortable && is_supported(CpuTarget::kAvx2)) return avx2::kInt8Table;
+#endif
+  static_cast<void>(target);
+  return portable::kInt8Table;
+}
+
+}  // namespace ew::kernels::int8
