@@ -4,6 +4,7 @@
 
 #include "api/convert.h"
 #include "api/model_impl.h"
+#include "ir/passes.h"
 #include "runtime/executor.h"
 
 namespace ew {
@@ -51,16 +52,8 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Session::create(const Model& model, const SessionOptions& options) {
-  EW_TRY(ir::Graph graph, api::executable_graph(model.impl().model));
-  std::vector<Shape> shapes;
-  for (const ir::ValueId id : graph.inputs) {
-    Shape shape = graph.type(id).shape;
-    for (int d = 0; d < shape.rank(); ++d) {
-      if (shape[d] == kUnknown) shape[d] = d == 0 ? 1 : options.open_size;
-    }
-    shapes.push_back(std::move(shape));
-  }
-  EW_TRY(ir::Graph fixed, ir::specialize(graph, shapes));
+  EW_TRY(const ir::Graph graph, api::executable_graph(model.impl().model));
+  EW_TRY(ir::Graph fixed, ir::for_one_sample(graph, options.open_size));
   auto impl = std::make_unique<Impl>();
   if (options.threads > 1) impl->pool = std::make_unique<ThreadPool>(options.threads);
   impl->is_profiled = options.profile;

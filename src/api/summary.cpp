@@ -4,6 +4,7 @@
 
 #include "api/model_impl.h"
 #include "formats/json.h"
+#include "ir/passes.h"
 #include "ops/passes.h"
 #include "runtime/executor.h"
 
@@ -24,17 +25,6 @@ struct Overview {
   int64_t arena_bytes = 0;
   int64_t arena_lower_bound_bytes = 0;
 };
-
-/// The graph for one sample: unknown dimensions are 1.
-Result<ir::Graph> for_one_sample(const ir::Graph& graph) {
-  std::vector<Shape> shapes;
-  for (const ir::ValueId id : graph.inputs) {
-    Shape shape = graph.type(id).shape;
-    for (int64_t& d : shape.dims()) d = d == kUnknown ? 1 : d;
-    shapes.push_back(std::move(shape));
-  }
-  return ir::specialize(graph, shapes);
-}
 
 std::string layer_of(const ir::Node& node) {
   const size_t colon = node.origin.find(':');
@@ -72,7 +62,7 @@ void add_node(const ir::Graph& graph, const ir::Node& node, std::map<ir::ValueId
 
 Result<Overview> overview_of(const ir::Model& model) {
   EW_TRY(const ir::Graph deployed, api::inference_graph(model));
-  EW_TRY(ir::Graph graph, for_one_sample(deployed));
+  EW_TRY(ir::Graph graph, ir::for_one_sample(deployed));
   Overview overview;
   std::map<ir::ValueId, bool> counted;
   for (const ir::Node& node : graph.nodes) add_node(graph, node, counted, overview);

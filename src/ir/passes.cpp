@@ -4,6 +4,18 @@
 
 namespace ew::ir {
 
+Result<Graph> for_one_sample(const Graph& graph, int64_t other) {
+  std::vector<Shape> shapes;
+  for (const ValueId id : graph.inputs) {
+    Shape shape = graph.type(id).shape;
+    for (int d = 0; d < shape.rank(); ++d) {
+      if (shape[d] == kUnknown) shape[d] = d == 0 ? 1 : other;
+    }
+    shapes.push_back(std::move(shape));
+  }
+  return specialize(graph, shapes);
+}
+
 void remove_dead_nodes(Graph& graph, std::span<const ValueId> keep, size_t begin) {
   std::vector<bool> needed(graph.values.size(), false);
   const auto need = [&](ValueId id) {

@@ -7,6 +7,10 @@
 
 namespace ew::ir {
 
+/// The graph with every unknown dimension fixed: axis 0 of an input to one sample, others to
+/// `other`. Errors as specialize().
+Result<Graph> for_one_sample(const Graph& graph, int64_t other = 1);
+
 /// Removes the nodes from index `begin` on that nothing needs: not the graph's outputs, losses,
 /// masks or updates, nor `keep`. Value ids stay valid.
 void remove_dead_nodes(Graph& graph, std::span<const ValueId> keep = {}, size_t begin = 0);

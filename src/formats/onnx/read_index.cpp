@@ -115,10 +115,6 @@ void read_gather_elements(Call& c) {
   const ValueId ids = c.x(1);
   if (!c.need_static(x, "the shape") || !c.need_static(ids, "the shape")) return;
   const int axis = c.axis_of(c.integer("axis", 0), x);
-  if (!c.ok() || c.rank(ids) != c.rank(x)) {
-    c.fail("expected indices of rank ", c.rank(x), ", found ", c.shape(ids));
-    return;
-  }
   const ValueId places = places_along(c, ids, c.shape(x), axis);
   c.set(0, c.emit(ops::kGather, {c.reshape(x, {c.shape(x).num_elements()}), places}));
 }
@@ -156,10 +152,6 @@ void read_scatter_elements(Call& c) {
   const ValueId updates = c.x(2);
   if (!c.need_static(x, "the shape") || !c.need_static(ids, "the shape")) return;
   const int axis = c.axis_of(c.integer("axis", 0), x);
-  if (!c.ok() || c.rank(ids) != c.rank(x)) {
-    c.fail("expected indices of rank ", c.rank(x), ", found ", c.shape(ids));
-    return;
-  }
   const ValueId places = places_along(c, ids, c.shape(x), axis);
   const ValueId flat = c.reshape(x, {c.shape(x).num_elements()});
   const ValueId y = c.emit(ops::kScatter, {flat, places, updates}, {{"kind", reduction(c)}});

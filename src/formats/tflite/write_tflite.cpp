@@ -1,26 +1,13 @@
 #include "formats/tflite/write_tflite.h"
 
 #include "formats/tflite/emit.h"
+#include "ir/passes.h"
 #include "ops/passes.h"
 
 namespace ew::formats {
-namespace {
-
-Result<ir::Graph> for_one_sample(const ir::Graph& graph) {
-  std::vector<Shape> shapes;
-  for (const ir::ValueId id : graph.inputs) {
-    Shape shape = graph.type(id).shape;
-    for (int64_t& d : shape.dims()) d = d == kUnknown ? 1 : d;
-    shapes.push_back(std::move(shape));
-  }
-  return ir::specialize(graph, shapes);
-}
-
-}  // namespace
-
 Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph) {
   EW_TRY(const ir::Graph open, ops::fuse_clamps(graph));
-  EW_TRY(const ir::Graph fixed, for_one_sample(open));
+  EW_TRY(const ir::Graph fixed, ir::for_one_sample(open));
   tflite::FileBuilder file(fixed, open);
   for (const ir::ValueId id : fixed.inputs) file.tensor(id);
   for (size_t i = 0; i < fixed.nodes.size(); ++i) {

@@ -277,6 +277,12 @@ Border conv_border(const Graph& g, const Node& node) {
           .right = far_edge(window.x)};
 }
 
+// Where the window of the first output begins, which may be in the border.
+int64_t first_tap(const Layout& in, const Window& window) {
+  return (in.border.top - window.y.pad_begin) * in.row() +
+         (in.border.left - window.x.pad_begin) * in.c;
+}
+
 void add_conv(Builder& b, const Node& node) {
   const Graph& g = b.graph();
   const Window window = window_of(g, node);
@@ -287,8 +293,7 @@ void add_conv(Builder& b, const Node& node) {
                                          exact_of(g, node, channels, Product::kConvolution));
   step->in = in.slot;
   step->out = out.slot;
-  step->in_offset = (in.layout.border.top - window.y.pad_begin) * in.layout.row() +
-                    (in.layout.border.left - window.x.pad_begin) * in.layout.c;
+  step->in_offset = first_tap(in.layout, window);
   step->out_offset = out.layout.origin();
   step->shape = {.images = in.layout.images,
                  .out_h = window.y.out,
@@ -375,8 +380,7 @@ void add_depthwise(Builder& b, const Node& node) {
                                               exact_of(g, node, channels, Product::kConvolution));
   step->in = in.slot;
   step->out = out.slot;
-  step->in_offset = (in.layout.border.top - window.y.pad_begin) * in.layout.row() +
-                    (in.layout.border.left - window.x.pad_begin) * in.layout.c;
+  step->in_offset = first_tap(in.layout, window);
   step->out_offset = out.layout.origin();
   step->shape = {.images = in.layout.images,
                  .channels = channels,
