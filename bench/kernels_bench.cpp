@@ -149,7 +149,7 @@ class Network {
                .c = dx_,
                .ldc = in});
     }
-    finish(name, std::move(back), in * out + out, y, batch * out, true);
+    finish(std::move(back), y, batch * out, true);
   }
 
   void conv(const char* name, const Conv2dShape& s) {
@@ -176,7 +176,7 @@ class Network {
         k_.conv2d_grad_input(s, dy, w, dx, workspace, nullptr);
       });
     }
-    finish(name, std::move(back), weights + s.out_c, y, out, true);
+    finish(std::move(back), y, out, true);
   }
 
   void depthwise(const char* name, const DepthwiseShape& s) {
@@ -200,7 +200,7 @@ class Network {
     add(back, name, "input", macs, 0, [=, this, dy = dy_, dx = dx_] {
       k_.depthwise_grad_input(s, dy, w, dx, workspace, nullptr);
     });
-    finish(name, std::move(back), weights + s.channels, y, out, true);
+    finish(std::move(back), y, out, true);
   }
 
   void norm(const char* name, int64_t rows, int64_t channels, bool relu) {
@@ -235,7 +235,7 @@ class Network {
     std::vector<Step> back;
     add(back, name, "backward", 0, 5 * bytes,
         [=, this] { k_.batch_norm_grad(g, workspace, nullptr); });
-    finish(name, std::move(back), 2 * channels, y, rows * channels, false);
+    finish(std::move(back), y, rows * channels, false);
   }
 
   /// Where a residual block starts: its input and the gradient's second way back.
@@ -284,12 +284,11 @@ class Network {
       add(back, name, "input", macs, 0, [=, this, shape = *s, dy = dy_] {
         k_.conv2d_grad_input(shape, dy, w, b.gradient, workspace, nullptr);
       });
-      update(name, weights + s->out_c);
     }
     float* x = x_;
     add(forward_, name, "add", 0, static_cast<double>(12 * n),
         [=, this] { k_.add(n, x, past, {0}, y, nullptr); });
-    finish(name, std::move(back), 0, y, n, false);
+    finish(std::move(back), y, n, false);
   }
 
   void global_pool(int64_t batch, int64_t pixels, int64_t channels) {
@@ -302,7 +301,7 @@ class Network {
     add(back, "pool", "backward", 0, bytes, [=, this, dy = dy_, dx = dx_] {
       k_.global_average_pool_grad(batch, pixels, channels, dy, dx, nullptr);
     });
-    finish("pool", std::move(back), 0, y, batch * channels, true);
+    finish(std::move(back), y, batch * channels, true);
   }
 
   void softmax(int64_t batch, int64_t classes) {
@@ -313,7 +312,6 @@ class Network {
   void report(double peak, const char* filter) {
     std::vector<Step> all = forward_;
     all.insert(all.end(), backward_.begin(), backward_.end());
-    all.insert(all.end(), updates_.begin(), updates_.end());
     std::printf("\n%s\n", name_.c_str());
     double alone = 0;
     double quiet = 0;  // sum of the minima in a step: what a machine without other work would take
@@ -364,30 +362,11 @@ class Network {
   bool forward_is_first() const { return forward_.size() == 1; }
 
   /// Moves on to the layer's output; its backward steps come before all earlier layers' ones.
-  void finish(const char* name, std::vector<Step> back, int64_t parameters, float* y, int64_t size,
-              bool swaps) {
+  void finish(std::vector<Step> back, float* y, int64_t size, bool swaps) {
     backward_.insert(backward_.begin(), back.begin(), back.end());
-    if (parameters > 0) update(name, parameters);
     if (swaps) std::swap(dy_, dx_);
     x_ = y;
     size_ = size;
-  }
-
-  void update(const char* name, int64_t n) {
-    float* p = memory_.floats(n);
-    float* g = memory_.floats(n);
-    float* m = memory_.floats(n);
-    float* v = memory_.floats(n);
-    for (int64_t i = 0; i < n; ++i) v[i] += 1;
-    const AdamArgs a{.n = n,
-                     .parameters = p,
-                     .gradients = g,
-                     .m = m,
-                     .v = v,
-                     .alpha = 1e-3F,
-                     .one_minus_beta1 = 0.1F,
-                     .one_minus_beta2 = 1e-3F};
-    add(updates_, name, "adam", 0, static_cast<double>(28 * n), [this, a] { k_.adam(a, nullptr); });
   }
 
   const KernelTable& k_;
@@ -397,7 +376,7 @@ class Network {
   int64_t size_;
   float* dy_ = nullptr;
   float* dx_ = nullptr;
-  std::vector<Step> forward_, backward_, updates_;
+  std::vector<Step> forward_, backward_;
 };
 
 Conv2dShape conv_shape(int64_t in_h, int64_t in_w, int64_t kernel_h, int64_t kernel_w,

@@ -45,7 +45,7 @@ function(ew_module name)
     list(APPEND sources ${facets})
   endforeach()
   # One kernel source is compiled once per CPU target; the suffix names the target. Multiplications
-  # and additions fuse only where the source says so: optimiser updates must round as Keras does.
+  # and additions fuse only where the source says so, so that no compiler changes a result.
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(FILTER sources EXCLUDE REGEX "_(vnni|avx512|avx2)\\.cpp$")
   endif()

@@ -40,7 +40,6 @@ class Region {
   /// Borders included; the lower bound is the most that is alive at any one step.
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t lower_bound_bytes() const { return lower_bound_bytes_; }
-  int64_t constant_bytes() const { return static_cast<int64_t>(constants_->size()); }
   /// Blocks of output channels, and those of them without a proved form.
   int64_t block_count() const { return blocks_; }
   int64_t exact_block_count() const { return exact_blocks_; }

@@ -2,7 +2,6 @@
 // Kernels over flat arrays and rows.
 
 #include "runtime/kernels/elementwise_impl.h"
-#include "runtime/kernels/optimizer_impl.h"
 #include "runtime/kernels/tables.h"
 
 namespace ew::kernels::EW_TARGET {
@@ -29,6 +28,5 @@ const ElementwiseTable kElementwiseTable{
     .sum = sum_values,
     .sum_of_squares = sum_of_squares,
 };
-const OptimizerTable kOptimizerTable{adam, sgd, rmsprop};
 
 }  // namespace ew::kernels::EW_TARGET

@@ -11,7 +11,6 @@
 #include "runtime/kernels/conv2d.h"
 #include "runtime/kernels/cpu.h"
 #include "runtime/kernels/gemm.h"
-#include "runtime/kernels/optimizer.h"
 #include "runtime/kernels/pool.h"
 
 namespace ew::kernels {
@@ -120,20 +119,13 @@ struct ElementwiseTable {
   double (*sum_of_squares)(int64_t n, const float* x);
 };
 
-struct OptimizerTable {
-  void (*adam)(const AdamArgs&, ThreadPool* pool);
-  void (*sgd)(const SgdArgs&, ThreadPool* pool);
-  void (*rmsprop)(const RmspropArgs&, ThreadPool* pool);
-};
-
 /// Every kernel of one target.
 struct KernelTable : GemmTable,
                      ConvTable,
                      DepthwiseTable,
                      NormTable,
                      PoolTable,
-                     ElementwiseTable,
-                     OptimizerTable {};
+                     ElementwiseTable {};
 
 /// The kernels of `target`, which is_supported() must allow.
 const KernelTable& kernels(CpuTarget target);

@@ -11,7 +11,6 @@
   extern const NormTable kNormTable;               \
   extern const PoolTable kPoolTable;               \
   extern const ElementwiseTable kElementwiseTable; \
-  extern const OptimizerTable kOptimizerTable;     \
   }
 
 namespace ew::kernels {
