@@ -28,6 +28,10 @@ enum class KerasVersion { kBoth, kKeras2, kKeras3 };
 struct SaveOptions {
   KerasVersion keras_version = KerasVersion::kBoth;
   bool include_optimizer = true;
+  /// Of an `.ew`: whose kernels its constants are packed for: "native" (this machine), "avx512",
+  /// "avx2", "portable", or "none" for the smallest file, whose constants are packed when it is
+  /// opened. Everywhere else the file works too, but starts slower.
+  std::string target = "native";
 };
 
 /// What predict() computes with.
@@ -92,14 +96,15 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite, ONNX; FILE
-/// or FILE#offset=BYTES,length=BYTES for one inside another file. Errors: kNotFound; kInvalidData
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite, ONNX, `.ew`
+/// (mapped: the file must not be written to while the model lives, only replaced); FILE or
+/// FILE#offset=BYTES,length=BYTES for one inside another file. Errors: kNotFound; kInvalidData
 /// (damaged, with layer or offset); kUnsupported (custom or unknown layers, by name);
 /// kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
-/// Writes by suffix: .h5, .keras, .tflite, .onnx. The file appears whole or not at all. Returns
-/// notes, for example which generation opens it.
+/// Writes by suffix: .h5, .keras, .tflite, .onnx, .ew. The file appears whole or not at all.
+/// Returns notes, for example which generation opens it.
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options = {});
 
