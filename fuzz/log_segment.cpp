@@ -67,12 +67,11 @@ void walk_sealed(Bytes bytes) {
   batch.flags = bytes[2] % 4;
   batch.stored_bytes = static_cast<uint32_t>(content.size());
   batch.plain_bytes = batch.flags == 0 ? batch.stored_bytes : host::load_le<uint32_t>(&bytes[3]);
-  batch.table_crc = host::crc32c(
-      content.first(std::min(content.size(), batch.count * host::kRecordEntryBytes)));
+  batch.table_crc =
+      host::crc32c(content.first(std::min(content.size(), batch.count * host::kRecordEntryBytes)));
   std::vector<uint8_t> segment(preamble.begin(), preamble.end());
   segment.resize(segment.size() + host::kBatchHeaderBytes);
-  host::encode_batch_header(batch, segment_header.stream,
-                            &segment[host::kSegmentPreambleBytes]);
+  host::encode_batch_header(batch, segment_header.stream, &segment[host::kSegmentPreambleBytes]);
   segment.insert(segment.end(), content.begin(), content.end());
   walk(segment);
 }

@@ -32,7 +32,8 @@ class FaultyFile final : public host::File {
     }
     if (had_crashed) return status;
     const size_t done = status.ok() ? bytes.size() : bytes.size() / 2;
-    node_->now.insert(node_->now.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(done));
+    node_->now.insert(node_->now.end(), bytes.begin(),
+                      bytes.begin() + static_cast<ptrdiff_t>(done));
     return status;
   }
 

@@ -97,7 +97,8 @@ Result<Bytes> BatchCodec::decode(const BatchHeader& header, const StreamId& stre
     if (!key_) {
       return invalid_argument("the log is encrypted; name its key");
     }
-    if (stored.size() < kNonceBytes + kTagBytes) return invalid_data("an encrypted batch ends early");
+    if (stored.size() < kNonceBytes + kTagBytes)
+      return invalid_data("an encrypted batch ends early");
     sealed_.resize(stored.size() - kNonceBytes - kTagBytes);
     const auto associated = associated_data(header, stream);
     if (!sodium_->open(sealed_.data(), &stored[kNonceBytes], stored.size() - kNonceBytes,

@@ -91,8 +91,9 @@ Result<std::unique_ptr<CursorFile>> CursorFile::open(const std::string& path, si
     const bool is_blank = std::all_of(cursor->map_, cursor->map_ + kFileBytes,
                                       [](uint8_t byte) { return byte == 0; });
     if (!is_blank) {
-      return invalid_data(path, ": both copies of the counters are damaged; remove the file to "
-                                "begin from the log");
+      return invalid_data(path,
+                          ": both copies of the counters are damaged; remove the file to "
+                          "begin from the log");
     }
     cursor->store();
   }
@@ -120,8 +121,8 @@ void CursorFile::store() {
   store_le(slot, kMagic);
   store_le(slot + 8, (generation_ << 8) | values_.size());
   std::memcpy(slot + kValuesAt, values_.data(), 8 * values_.size());
-  // The other copy counts until this checksum is right, whatever order the stores become visible in;
-  // the fence only keeps the next call's stores to the other copy behind this one.
+  // The other copy counts until this checksum is right, whatever order the stores become visible
+  // in; the fence only keeps the next call's stores to the other copy behind this one.
   store_le(slot + 4, slot_crc(slot, values_.size()));
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }

@@ -1,10 +1,10 @@
 #include "host/cursor_file.h"
 
 #include <doctest/doctest.h>
-
-#include <csignal>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "base/file.h"
 #include "testing/temporary_folder.h"

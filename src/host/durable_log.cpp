@@ -266,8 +266,9 @@ void DurableLog::State::work() {
 Result<std::unique_ptr<DurableLog>> DurableLog::open(FileSystem& files, LogOptions options) {
   if (options.directory.empty() || options.max_pending_bytes > (size_t{48} << 20) ||
       options.segment_bytes < 4096) {
-    return invalid_argument("log: expected a directory, max_pending_bytes up to 48 MiB and "
-                            "segment_bytes from 4096");
+    return invalid_argument(
+        "log: expected a directory, max_pending_bytes up to 48 MiB and "
+        "segment_bytes from 4096");
   }
   if (!options.system_clock_ms) options.system_clock_ms = real_clock_ms;
   EW_TRY(BatchCodec codec, BatchCodec::create(options.compression_level, options.key));
@@ -278,14 +279,13 @@ Result<std::unique_ptr<DurableLog>> DurableLog::open(FileSystem& files, LogOptio
   state->recovery = std::move(recovered.report);
   state->segments = std::move(recovered.segments);
   state->stream = recovered.stream;
-  if (state->stream == StreamId{} &&
-      ::getrandom(state->stream.data(), state->stream.size(), 0) !=
-          static_cast<ssize_t>(state->stream.size())) {
+  if (state->stream == StreamId{} && ::getrandom(state->stream.data(), state->stream.size(), 0) !=
+                                         static_cast<ssize_t>(state->stream.size())) {
     return make_error(ErrorCode::kIo, "log: the system gives no random bytes");
   }
   for (const Segment& segment : state->segments) state->segment_bytes += segment.end_offset;
-  state->has_active = !state->segments.empty() &&
-                      state->segments.back().end_offset < state->options.segment_bytes;
+  state->has_active =
+      !state->segments.empty() && state->segments.back().end_offset < state->options.segment_bytes;
   state->next = recovered.next_sequence;
   state->committed = state->segments.empty() ? 0 : state->segments.back().end_sequence - 1;
   state->notifier->on_committed = state->options.on_committed;
@@ -325,8 +325,8 @@ Result<uint64_t> DurableLog::append(std::span<const Bytes> parts) {
                       s.options.max_pending_bytes);
   }
   if (s.segment_bytes + waiting + size + kBatchOverhead > s.options.max_bytes) {
-    return make_error(ErrorCode::kResourceLimit, s.options.directory, ": full: ",
-                      s.segment_bytes + waiting, " bytes of ", s.options.max_bytes);
+    return make_error(ErrorCode::kResourceLimit, s.options.directory,
+                      ": full: ", s.segment_bytes + waiting, " bytes of ", s.options.max_bytes);
   }
   PendingBatch& batch = s.pending;
   const bool is_first = batch.count == 0;
@@ -356,9 +356,8 @@ Status DurableLog::flush() {
   const uint64_t target = s.next - 1;
   const uint64_t failures = s.failures;
   const auto is_idle = [&] { return s.pending.count == 0 && s.writing_bytes == 0; };
-  s.finished.wait(guard, [&] {
-    return s.committed >= target || is_idle() || s.failures != failures;
-  });
+  s.finished.wait(guard,
+                  [&] { return s.committed >= target || is_idle() || s.failures != failures; });
   if (s.committed >= target || is_idle()) return {};
   return s.last_error;
 }
@@ -394,14 +393,15 @@ struct DurableLog::State::Place {
 std::optional<DurableLog::State::Place> DurableLog::State::place_of(
     uint64_t sequence, const LogPosition* position) const {
   const std::lock_guard guard(mutex);
-  const auto segment = std::find_if(segments.begin(), segments.end(), [&](const Segment& candidate) {
-    return candidate.end_sequence > sequence && !candidate.index.empty();
-  });
+  const auto segment =
+      std::find_if(segments.begin(), segments.end(), [&](const Segment& candidate) {
+        return candidate.end_sequence > sequence && !candidate.index.empty();
+      });
   if (segment == segments.end()) return std::nullopt;
-  Place place{segment->file,       segment->header.first_sequence, segment->index.front().offset,
+  Place place{segment->file,       segment->header.first_sequence,  segment->index.front().offset,
               segment->end_offset, segment->index.front().sequence, segment->end_sequence};
-  if (position != nullptr && position->segment == place.segment &&
-      position->sequence == sequence && position->offset >= place.offset) {
+  if (position != nullptr && position->segment == place.segment && position->sequence == sequence &&
+      position->offset >= place.offset) {
     place.offset = position->offset;
     return place;
   }
@@ -447,8 +447,7 @@ struct Reading {
       is_done = !visit(sequence, batch.time_ms, *record) || bytes_left == 0;
       return !is_done;
     };
-    const Status status =
-        plain.ok() ? visit_records(batch, *plain, take) : Status(plain.error());
+    const Status status = plain.ok() ? visit_records(batch, *plain, take) : Status(plain.error());
     if (!status.ok()) lose_until(batch.end_sequence());
   }
 };

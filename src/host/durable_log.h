@@ -66,7 +66,7 @@ struct LogRecovery {
 };
 
 struct LogStats {
-  uint64_t first_sequence = 0;  ///< oldest record still kept; next_sequence if there is none
+  uint64_t first_sequence = 0;      ///< oldest record still kept; next_sequence if there is none
   uint64_t committed_sequence = 0;  ///< 0: none yet
   uint64_t next_sequence = 1;       ///< what append() gives next
   uint64_t bytes = 0;               ///< on disk and pending
@@ -104,9 +104,9 @@ class DurableLog {
   const LogRecovery& recovery() const;
 
   /// Copies the parts as one record into memory and returns its number; never waits for the disk.
-  /// It is durable once on_committed says so; until then the number may come again after a crash, so
-  /// nobody else may be told of it. Error kResourceLimit beyond max_bytes or
-  /// max_pending_bytes: nothing was taken, and what to give up is the caller's choice.
+  /// It is durable once on_committed says so; until then the number may come again after a crash,
+  /// so nobody else may be told of it. Error kResourceLimit beyond max_bytes or max_pending_bytes:
+  /// nothing was taken, and what to give up is the caller's choice.
   Result<uint64_t> append(std::span<const Bytes> parts);
   Result<uint64_t> append(Bytes record) { return append(std::span(&record, 1)); }
 

@@ -96,9 +96,10 @@ Status Recovery::agree_on_stream() {
     }
     const uint64_t expected = codec_.key_check(segment.header.stream);
     if (segment.header.key_check == expected) continue;
-    const char* what = expected == 0                     ? ": is encrypted; name its key"
-                       : segment.header.key_check == 0 ? ": is not encrypted; read it without a key"
-                                                       : ": the key is not the one it was written with";
+    const char* what = expected == 0 ? ": is encrypted; name its key"
+                       : segment.header.key_check == 0
+                           ? ": is not encrypted; read it without a key"
+                           : ": the key is not the one it was written with";
     return invalid_argument(segment.path, what);
   }
   if (first != nullptr) log_.stream = first->header.stream;

@@ -21,7 +21,8 @@ Result<const Plugin*> load(const char* name, const char* symbol, uint32_t versio
 }  // namespace
 
 Result<const SodiumPlugin*> sodium() {
-  EW_TRY(const auto* plugin, load<SodiumPlugin>("sodium", kSodiumPluginSymbol, kSodiumPluginVersion));
+  EW_TRY(const auto* plugin,
+         load<SodiumPlugin>("sodium", kSodiumPluginSymbol, kSodiumPluginVersion));
   if (!plugin->initialise()) return make_error(ErrorCode::kIo, "libsodium found no random source");
   return plugin;
 }

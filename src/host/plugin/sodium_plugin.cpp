@@ -62,8 +62,8 @@ void wipe(void* data, size_t size) { sodium_memzero(data, size); }
 }  // namespace
 }  // namespace ew::host
 
-extern "C" __attribute__((
-    visibility("default"))) const ew::host::SodiumPlugin edgewise_sodium_plugin;
+extern "C" __attribute__((visibility("default")))
+const ew::host::SodiumPlugin edgewise_sodium_plugin;
 const ew::host::SodiumPlugin edgewise_sodium_plugin = {
     ew::host::kSodiumPluginVersion,
     ew::host::initialise,

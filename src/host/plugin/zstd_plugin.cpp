@@ -21,5 +21,5 @@ bool decompress(uint8_t* out, size_t size_out, const uint8_t* data, size_t size)
 }  // namespace ew::host
 
 extern "C" __attribute__((visibility("default"))) const ew::host::ZstdPlugin edgewise_zstd_plugin;
-const ew::host::ZstdPlugin edgewise_zstd_plugin = {
-    ew::host::kZstdPluginVersion, ew::host::bound, ew::host::compress, ew::host::decompress};
+const ew::host::ZstdPlugin edgewise_zstd_plugin = {ew::host::kZstdPluginVersion, ew::host::bound,
+                                                   ew::host::compress, ew::host::decompress};
