@@ -29,6 +29,7 @@ struct ConvertOptions {
   std::string out;
   std::string keras_version = "both";
   std::string target = "native";
+  std::string sign_key;
 };
 
 int convert(const ConvertOptions& o) {
@@ -36,7 +37,8 @@ int convert(const ConvertOptions& o) {
   if (!version.ok()) return fail(version.error());
   const Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
-  const auto notes = save(*model, o.out, {.keras_version = *version, .target = o.target});
+  const auto notes =
+      save(*model, o.out, {.keras_version = *version, .target = o.target, .sign_key = o.sign_key});
   if (!notes.ok()) return fail(notes.error());
   for (const std::string& note : *notes) say(o.common, note);
   if (o.common.json) std::puts(saved_json(o.out, *notes).c_str());
@@ -70,6 +72,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   verb->add_option("--target", o->target,
                    "Kernels that the constants of an .ew are packed for: native, avx512, avx2, "
                    "portable or none");
+  verb->add_option("--sign", o->sign_key, "Private key (PEM) to sign an .ew with");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = convert(*o); });
 }

@@ -20,6 +20,8 @@ struct LoadOptions {
   /// Values for the inputs, in order. An ONNX model in which shapes hang on an input's value is
   /// read for these values; predict() then expects the same ones.
   std::vector<Array> inputs = {};
+  /// A file with an Ed25519 public key (PEM). Only an `.ew` that this key has signed is read then.
+  std::string trusted_key = "";
 };
 
 /// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
@@ -32,6 +34,8 @@ struct SaveOptions {
   /// "avx2", "portable", or "none" for the smallest file, whose constants are packed when it is
   /// opened. Everywhere else the file works too, but starts slower.
   std::string target = "native";
+  /// Of an `.ew`: a file with the Ed25519 private key (PEM, PKCS #8) to sign it with.
+  std::string sign_key = "";
 };
 
 /// What predict() computes with.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/ew_signing.h"
 #include "api/model_impl.h"
 #include "base/file.h"
 #include "formats/container.h"
@@ -32,7 +33,7 @@ Result<CpuTarget> parse_target(const std::string& name) {
 
 }  // namespace
 
-Result<std::optional<ir::Model>> load_ew(const std::string& path, const LoadOptions&) {
+Result<std::optional<ir::Model>> load_ew(const std::string& path, const LoadOptions& options) {
   EW_TRY(const formats::FilePart part, formats::parse_part(path));
   if (!file_exists(part.file) || is_directory(part.file)) return std::optional<ir::Model>();
   EW_TRY(const auto file, MappedFile::open(part.file, part.offset, part.length));
@@ -40,7 +41,11 @@ Result<std::optional<ir::Model>> load_ew(const std::string& path, const LoadOpti
     if (file_suffix(part.file) != ".ew") return std::optional<ir::Model>();
     return invalid_data(path, ": expected an .ew file, found another beginning");
   }
-  Result<ir::Model> model = ir::read_ew(file, ops::find_op);
+  ir::Verifier verifier;
+  if (!options.trusted_key.empty()) {
+    EW_TRY(verifier, verifier_of(options.trusted_key));
+  }
+  Result<ir::Model> model = ir::read_ew(file, ops::find_op, verifier);
   if (!model.ok()) return at(path, model.error());
   return std::optional<ir::Model>(std::move(*model));
 }
@@ -59,7 +64,13 @@ Result<std::vector<std::string>> save_ew(const ir::Model& model, const std::stri
     notes.push_back(packed ? "packed for " + packed->target
                            : "nothing to pack: kernels read these weights as they are");
   }
-  EW_TRY(const std::vector<uint8_t> bytes, ir::write_ew(deployed, packed ? &*packed : nullptr));
+  ir::Signer signer;
+  if (!options.sign_key.empty()) {
+    EW_TRY(signer, signer_of(options.sign_key));
+    notes.push_back("signed with " + options.sign_key);
+  }
+  EW_TRY(const std::vector<uint8_t> bytes,
+         ir::write_ew(deployed, packed ? &*packed : nullptr, signer));
   EW_TRY_VOID(write_file_atomic(path, bytes));
   return notes;
 }

@@ -157,6 +157,10 @@ int64_t Model::trainable_count() const {
 Result<Model> load_model(const std::string& path, const LoadOptions& options) {
   EW_TRY(std::optional<ir::Model> mapped, api::load_ew(path, options));
   if (mapped) return Model(std::make_unique<Model::Impl>(Model::Impl{std::move(*mapped)}));
+  if (!options.trusted_key.empty()) {
+    return invalid_data(path, ": expected an .ew file signed with ", options.trusted_key,
+                        ", found another format, which cannot be signed");
+  }
   formats::LoadOptions o;
   o.architecture = options.architecture;
   EW_TRY(o.int8_profile, ir::parse_int8_profile(options.int8_profile));

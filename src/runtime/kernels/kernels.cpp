@@ -5,10 +5,10 @@
 
 namespace ew::kernels {
 
-#define EW_RETURN_TABLE(target)                                           \
-  static const KernelTable table{                                         \
-      target::kGemmTable, target::kConvTable, target::kDepthwiseTable,    \
-      target::kNormTable, target::kPoolTable, target::kElementwiseTable}; \
+#define EW_RETURN_TABLE(target)                                                                   \
+  static const KernelTable table{                                                                 \
+      target::kGemmTable, target::kConvTable,        target::kDepthwiseTable, target::kNormTable, \
+      target::kPoolTable, target::kElementwiseTable, target::kSignalTable};                       \
   return table
 
 const KernelTable& kernels(CpuTarget target) {
