@@ -42,12 +42,14 @@ ir::Model small_model() {
   for (int64_t i = 0; i < w.size(); ++i)
     w.mutable_values<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i * 29 % 200 - 100);
   const ValueId bias = b.constant(Tensor::from<int32_t>(std::vector<int32_t>{40, -700, 9}, {3}));
+  ir::ParameterInfo info;
+  info.layer = "first";
+  info.name = "kernel";
+  info.store_path = "a/b";
+  const ValueId kernel = b.parameter("first/kernel", w, info);
   b.set_origin("first");
-  ValueId y = b.add(
-      ops::kConv,
-      {x, b.parameter("first/kernel", w, {.layer = "first", .name = "kernel", .store_path = "a/b"}),
-       bias},
-      {{"padding", std::string("same")}, {"clamp_min", 0.0}});
+  ValueId y =
+      b.add(ops::kConv, {x, kernel, bias}, {{"padding", std::string("same")}, {"clamp_min", 0.0}});
   quantised(b, y, 0.04F, -128);
   y = quantised(b, b.add(ops::kAdd, {y, x}), 0.07F, 5);
   y = quantised(b, b.add(ops::kReshape, {y}, {{"shape", std::vector<int64_t>{1, 48}}}), 0.07F, 5);
