@@ -12,6 +12,15 @@ from edgewise import BASE_MODEL, ROOT, EdgewiseTest
 
 TFLITE = ROOT / "tests/tflite/fixtures"
 CPUS = ("avx512", "avx2", "portable")
+# The examples of RFC 8410, section 10.
+PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+"""
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+"""
 
 
 def npy_body(data):
@@ -102,6 +111,32 @@ class Ew(EdgewiseTest):
         data[len(data) // 2] ^= 1
         Path(self.path("m.ew")).write_bytes(data)
         self.assertIn("is damaged", self.run_edgewise("inspect", self.path("m.ew"), expect=3).stderr)
+
+    def test_a_signed_file_opens_with_its_key_and_no_other_does(self):
+        Path(self.path("key.pem")).write_text(PRIVATE_KEY)
+        Path(self.path("pub.pem")).write_text(PUBLIC_KEY)
+        other = PUBLIC_KEY.replace("AyEAGb9E", "AyEAGb9F")
+        Path(self.path("other.pem")).write_text(other)
+        signed, trusted = self.path("m.ew"), ("--trusted-key", self.path("pub.pem"))
+        self.run_edgewise("convert", BASE_MODEL, signed, "--sign", self.path("key.pem"))
+        self.run_edgewise("convert", BASE_MODEL, self.path("plain.ew"))
+        self.run_edgewise("inspect", signed, *trusted)
+        self.run_edgewise("inspect", signed)
+
+        def refusal(model, key="pub.pem"):
+            return self.run_edgewise("inspect", model, "--trusted-key", self.path(key),
+                                     expect=3).stderr
+
+        self.assertIn("found one by another key", refusal(signed, "other.pem"))
+        self.assertIn("found none", refusal(self.path("plain.ew")))
+        self.assertIn("cannot be signed", refusal(BASE_MODEL))
+        self.assertIn("expected an Ed25519 public key", refusal(signed, "key.pem"))
+        # The signature of one file under the content of another; all checksums are right.
+        self.run_edgewise("convert", TFLITE / "conv_i8.tflite", self.path("small.ew"), "--sign",
+                          self.path("key.pem"))
+        data = Path(signed).read_bytes()
+        Path(signed).write_bytes(data[:-108] + Path(self.path("small.ew")).read_bytes()[-108:])
+        self.assertIn("does not belong to this content", refusal(signed))
 
     def test_edgewise_run_gives_the_bytes_of_predict(self):
         for name in ("conv_i8", "conv_f32", "add_i8"):
