@@ -2,6 +2,7 @@
 // static program ends instead, and needs no unwinder.
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
