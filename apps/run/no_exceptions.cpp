@@ -1,4 +1,4 @@
-// What the standard library calls when it would throw: memory ran out, or a mistake of ours. The
+// What the standard library calls when it would throw: memory ran out, or a mistake of ours.
 // static program ends instead, and needs no unwinder.
 #include <unistd.h>
 
