@@ -3,6 +3,11 @@
 
 namespace ew::agent {
 
-std::span<const SinkType* const> sink_types() { return {}; }
+extern const SinkType kMqttSink;
+
+std::span<const SinkType* const> sink_types() {
+  static constexpr const SinkType* kTypes[] = {&kMqttSink};
+  return kTypes;
+}
 
 }  // namespace ew::agent

@@ -3,6 +3,11 @@
 
 namespace ew::agent {
 
-std::span<const SourceType* const> source_types() { return {}; }
+extern const SourceType kMqttSource;
+
+std::span<const SourceType* const> source_types() {
+  static constexpr const SourceType* kTypes[] = {&kMqttSource};
+  return kTypes;
+}
 
 }  // namespace ew::agent
