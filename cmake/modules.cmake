@@ -44,6 +44,7 @@ function(ew_module name)
     ew_split_facets(${suffix} "${candidates}" facets rest)
     list(APPEND sources ${facets})
   endforeach()
+  ew_drop_operators(sources)
   # One kernel source is compiled once per CPU target; the suffix names the target. Multiplications
   # and additions fuse only where the source says so, so that no compiler changes a result.
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

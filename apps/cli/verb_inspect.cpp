@@ -28,6 +28,8 @@ struct ConvertOptions {
   std::string in;
   std::string out;
   std::string keras_version = "both";
+  std::string target = "native";
+  std::string sign_key;
 };
 
 int convert(const ConvertOptions& o) {
@@ -35,7 +37,8 @@ int convert(const ConvertOptions& o) {
   if (!version.ok()) return fail(version.error());
   const Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
-  const auto notes = save(*model, o.out, {.keras_version = *version});
+  const auto notes =
+      save(*model, o.out, {.keras_version = *version, .target = o.target, .sign_key = o.sign_key});
   if (!notes.ok()) return fail(notes.error());
   for (const std::string& note : *notes) say(o.common, note);
   if (o.common.json) std::puts(saved_json(o.out, *notes).c_str());
@@ -50,7 +53,7 @@ void add_inspect(CLI::App& app, int& exit_code) {
       "Show a model's layers, shapes, multiply-accumulates, bytes and memory plan\n"
       "Example: edgewise inspect base_model.h5");
   auto o = std::make_shared<InspectOptions>();
-  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite, .onnx)")->required();
+  verb->add_option("MODEL", o->model, "Model file (.h5, .keras, .tflite, .onnx, .ew)")->required();
   verb->add_flag("--stages", o->stages, "Print the graph as text after each stage");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = inspect(*o); });
@@ -63,9 +66,13 @@ void add_convert(CLI::App& app, int& exit_code) {
                          "Example: edgewise convert model.keras model.h5 --keras-version 2");
   auto o = std::make_shared<ConvertOptions>();
   verb->add_option("IN", o->in, "Model to read")->required();
-  verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite, .onnx)")->required();
+  verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite, .onnx, .ew)")->required();
   verb->add_option("--keras-version", o->keras_version,
                    "Generations that must open an .h5: both, 2 or 3");
+  verb->add_option("--target", o->target,
+                   "Kernels that the constants of an .ew are packed for: native, avx512, avx2, "
+                   "portable or none");
+  verb->add_option("--sign", o->sign_key, "Private key (PEM) to sign an .ew with");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = convert(*o); });
 }

@@ -22,6 +22,7 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->graph_ = std::move(graph);
   executor->options_ = options;
   executor->find_regions();
+  executor->release_packed_weights();
   EW_TRY_VOID(executor->prepare_steps(options));
   executor->place_buffers();
   executor->link_views();
@@ -38,16 +39,23 @@ void Executor::find_regions() {
   const auto supports = [&](size_t i) {
     return int8::Region::supports(graph_, graph_.nodes[i], options_.constant_parameters);
   };
-  const auto& table = kernels::int8::int8_kernels(options_.int8_target ? *options_.int8_target
-                                                                       : kernels::detect_cpu());
+  const kernels::int8::Int8Table& table = int8_table();
+  const ir::PackedSection* packed = options_.packed.get();
+  if (packed != nullptr && (packed->target != table.name || packed->version != table.pack_version))
+    packed = nullptr;
   for (size_t first = 0; first < n; ++first) {
     if (!supports(first)) continue;
     size_t last = first + 1;
     bool computes = !graph_.nodes[first].op->is_view;
     for (; last < n && supports(last); ++last) computes |= !graph_.nodes[last].op->is_view;
     if (!computes) continue;  // views cost nothing
-    const int8::RegionOptions region{.constant_parameters = options_.constant_parameters,
-                                     .is_needed_outside = needed_outside(first, last)};
+    int8::RegionOptions region{.constant_parameters = options_.constant_parameters,
+                               .is_needed_outside = needed_outside(first, last)};
+    for (size_t i = 0; packed != nullptr && i < packed->parts.size(); ++i) {
+      if (packed->parts[i].node != static_cast<int32_t>(first)) continue;
+      region.packed = &packed->parts[i];
+      region.packed_owner = packed->owner;
+    }
     steps_[first].region = int8::Region::build(graph_, first, last, region, table);
     for (size_t i = first + 1; i < last; ++i) {
       steps_[i].is_inside = true;
@@ -73,6 +81,42 @@ std::vector<bool> Executor::needed_outside(size_t first, size_t last) const {
   for (const ValueId id : options_.keep) need(id);
   for (const auto& [id, data] : options_.placed) need(id);
   return needed;
+}
+
+const kernels::int8::Int8Table& Executor::int8_table() const {
+  return kernels::int8::int8_kernels(options_.int8_target ? *options_.int8_target
+                                                          : kernels::detect_cpu());
+}
+
+std::optional<ir::PackedSection> Executor::packed() const {
+  const kernels::int8::Int8Table& table = int8_table();
+  if (*table.name == '\0') return std::nullopt;
+  ir::PackedSection section{
+      .target = table.name, .version = table.pack_version, .parts = {}, .owner = nullptr};
+  for (const int8::Region* region : regions()) section.parts.push_back(region->packed());
+  if (section.parts.empty()) return std::nullopt;
+  return section;
+}
+
+// Regions have packed their weights: the graph's own would be held twice.
+void Executor::release_packed_weights() {
+  if (!options_.constant_parameters || options_.reference_only) return;
+  std::vector<bool> is_read(graph_.values.size(), false);
+  const auto read = [&](ValueId id) {
+    if (id != kNoValue) is_read[static_cast<size_t>(id)] = true;
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].is_inside) continue;
+    for (const ValueId id :
+         steps_[i].region ? steps_[i].region->inputs() : graph_.nodes[i].inputs) {
+      read(id);
+    }
+  }
+  for (const ValueId id : graph_.outputs) read(id);
+  for (const ValueId id : options_.keep) read(id);
+  for (size_t i = 0; i < is_read.size(); ++i) {
+    if (!is_read[i]) graph_.values[i].data = ir::Tensor();
+  }
 }
 
 std::vector<const int8::Region*> Executor::regions() const {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/int8.h"
+#include "ops/selected.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -131,18 +132,18 @@ struct Row {
 
 using Table = kernels::ElementwiseTable;
 const Row kRows[] = {
-    {&kAdd, commutative<false>},
-    {&kMul, commutative<true>},
-    {&kSub, sub},
-    {&kRelu, relu},
-    {&kRelu6, relu6},
-    {&kReluGrad, relu_grad},
-    {&kRelu6Grad, relu6_grad},
-    {&kExp, one_input<&Table::exp>},
-    {&kSigmoid, one_input<&Table::sigmoid>},
-    {&kTanh, one_input<&Table::tanh>},
-    {&kSigmoidGrad, from_output<&Table::sigmoid_grad>},
-    {&kTanhGrad, from_output<&Table::tanh_grad>},
+    {EW_IF_SELECTED(add, Add), commutative<false>},
+    {EW_IF_SELECTED(mul, Mul), commutative<true>},
+    {EW_IF_SELECTED(sub, Sub), sub},
+    {EW_IF_SELECTED(relu, Relu), relu},
+    {EW_IF_SELECTED(relu6, Relu6), relu6},
+    {EW_IF_SELECTED(relu_grad, ReluGrad), relu_grad},
+    {EW_IF_SELECTED(relu6_grad, Relu6Grad), relu6_grad},
+    {EW_IF_SELECTED(exp, Exp), one_input<&Table::exp>},
+    {EW_IF_SELECTED(sigmoid, Sigmoid), one_input<&Table::sigmoid>},
+    {EW_IF_SELECTED(tanh, Tanh), one_input<&Table::tanh>},
+    {EW_IF_SELECTED(sigmoid_grad, SigmoidGrad), from_output<&Table::sigmoid_grad>},
+    {EW_IF_SELECTED(tanh_grad, TanhGrad), from_output<&Table::tanh_grad>},
 };
 
 }  // namespace

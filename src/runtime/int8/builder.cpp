@@ -1,8 +1,9 @@
 #include "runtime/int8/builder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
+
+#include "ir/ew/ew_file.h"
 
 namespace ew::runtime::int8 {
 
@@ -100,8 +101,14 @@ Slot Builder::scratch(int64_t bytes) {
 void Builder::add_step(std::unique_ptr<Step> step) { region_->steps_.push_back(std::move(step)); }
 
 size_t Builder::reserve(size_t bytes) {
-  const size_t at = constants_.size();
-  constants_.resize((at + bytes + 63) / 64 * 64);
+  const size_t at = constant_bytes_;
+  constant_bytes_ = (at + bytes + 63) / 64 * 64;
+  note(static_cast<uint64_t>(bytes));
+  if (has_packed()) {
+    is_broken_ |= constant_bytes_ > options_.packed->block.size();
+  } else {
+    constants_.resize(constant_bytes_);
+  }
   return at;
 }
 
@@ -224,99 +231,135 @@ std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
 
 }  // namespace
 
+Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
+                              const std::vector<ChannelForm>& forms, bool may_use_bits,
+                              Proofs& proved) const {
+  if (may_use_bits) {
+    auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
+    });
+    if (found) {
+      proved = std::move(*found);
+      return Rounding::kBits;
+    }
+  }
+  auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+    return prove_any(f.steps, f.slope, f.zero, f.is_relu);
+  });
+  if (!found) return Rounding::kExact;
+  proved = std::move(*found);
+  return Rounding::kFloat;
+}
+
 RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const std::vector<ChannelForm>& forms, ops::int8::Range range,
                                  const ExactFunction& exact, bool may_use_bits) {
   const bool clamps = range.min > -128 || range.max < 127;
+  may_use_bits = may_use_bits && table_.has_bits && !clamps;
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
   r.max = static_cast<uint8_t>(range.max + 128);
   r.exact = exact.call;
   r.context = exact.context;
-  std::optional<Proofs> proved;
-  if (may_use_bits && table_.has_bits && !clamps) {
-    proved = prove_all(channels, forms, [](const ChannelForm& f) {
-      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
-    });
-    r.rounding = Rounding::kBits;
-  }
-  if (!proved) {
-    proved = prove_all(channels, forms, [](const ChannelForm& f) {
-      return prove_any(f.steps, f.slope, f.zero, f.is_relu);
-    });
-    r.rounding = proved ? Rounding::kFloat : Rounding::kExact;
-  }
+  Proofs proved;
+  auto rounding = static_cast<uint8_t>(Rounding::kExact);
+  know([&] { rounding = static_cast<uint8_t>(prove_forms(channels, forms, may_use_bits, proved)); },
+       rounding);
+  const auto first = static_cast<uint8_t>(may_use_bits ? Rounding::kBits : Rounding::kFloat);
+  is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact);
+  r.rounding = static_cast<Rounding>(rounding);
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
-  keep_requant(channels, forms, proved.value_or(Proofs()), exact, place);
+  keep_requant(channels, forms, proved, place);
+  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, place);
   return place;
 }
 
 void Builder::keep_requant(const std::vector<int32_t>& channels,
-                           const std::vector<ChannelForm>& forms,
-                           const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                           const std::vector<ChannelForm>& forms, const Proofs& proved,
                            RequantPlace& place) {
-  kernels::int8::Requant& r = place.requant;
-  const size_t lanes = channels.size();
-  const int32_t start = r.rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
-  std::vector<int32_t> bias(lanes, start);
-  std::vector<float> scale(lanes, 0);
-  std::vector<float> offset(lanes, 0);
-  std::vector<float> negative(lanes, 0);
-  std::vector<int32_t> multiplier(lanes, 0);
-  std::vector<int32_t> shift(lanes, 0);
-  const ops::int8::Requantizer* twice = exact.twice;
-  bool right_only = twice != nullptr;
-  for (size_t i = 0; i < lanes; ++i) {
-    const int32_t c = channels[i];
-    if (c < 0) continue;
-    const auto it = proved.find(c);
-    const FloatForm form = it == proved.end() ? FloatForm() : it->second;
-    // Sums wrap, so the bias may.
-    bias[i] = static_cast<int32_t>(static_cast<uint32_t>(start) +
-                                   static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
-                                   static_cast<uint32_t>(form.centre));
-    scale[i] = form.scale;
-    offset[i] = form.offset;
-    negative[i] = form.offset_negative;
-    if (twice == nullptr) continue;
-    const ops::int8::Multiplier m = twice->multiplier(c % exact.period);
-    multiplier[i] = m.value;
-    shift[i] = -m.shift;
-    right_only &= shift[i] >= 0;
-  }
-  const auto keep = [&](const auto& values) {
-    const size_t at = reserve(values.size() * sizeof(values[0]));
-    std::memcpy(constant(at), values.data(), values.size() * sizeof(values[0]));
-    return at;
+  const Rounding rounding = place.requant.rounding;
+  const int32_t start = rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
+  const auto form_of = [&](int32_t channel) {
+    const auto it = proved.find(channel);
+    return it == proved.end() ? FloatForm() : it->second;
   };
-  place.bias = keep(bias);
-  place.scale = keep(scale);
-  place.offset = keep(offset);
-  place.offset_negative = r.rounding == Rounding::kFloat ? keep(negative) : place.offset;
+  // One number per lane; lanes without a channel have `none`.
+  const auto keep_lanes = [&](auto none, auto number) {
+    const size_t bytes = channels.size() * sizeof(none);
+    return keep(bytes, [&](uint8_t* to) {
+      for (size_t i = 0; i < channels.size(); ++i) {
+        const auto value = channels[i] < 0 ? none : number(channels[i]);
+        std::memcpy(to + i * sizeof(none), &value, sizeof(none));
+      }
+    });
+  };
+  place.bias = keep_lanes(start, [&](int32_t c) {
+    // Sums wrap, so the bias may.
+    return static_cast<int32_t>(static_cast<uint32_t>(start) +
+                                static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
+                                static_cast<uint32_t>(form_of(c).centre));
+  });
+  place.scale = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).scale; });
+  place.offset = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset; });
+  place.offset_negative = place.offset;
+  if (rounding == Rounding::kFloat) {
+    place.offset_negative = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset_negative; });
+  }
   place.channel = place.bias;
-  if (r.rounding != Rounding::kExact) return;
-  place.channel = keep(channels);
-  if (!right_only) return;
-  place.multiplier = keep(multiplier);
-  place.shift = keep(shift);
-  r.zero = twice->zero();
+}
+
+// Kernels index tables by these constants, so a file's must be the very same.
+void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
+                         RequantPlace& place) {
+  place.channel = keep_checked(channels);
+  if (exact.twice == nullptr) return;
+  std::vector<int32_t> multiplier;
+  std::vector<int32_t> shift;
+  for (const int32_t c : channels) {
+    const ops::int8::Multiplier m =
+        c < 0 ? ops::int8::Multiplier() : exact.twice->multiplier(c % exact.period);
+    multiplier.push_back(m.value);
+    shift.push_back(-m.shift);
+    if (m.shift > 0) return;
+  }
+  place.multiplier = keep_checked(multiplier);
+  place.shift = keep_checked(shift);
+  place.requant.zero = exact.twice->zero();
 }
 
 std::unique_ptr<Region> Builder::build() {
   find_views();
   find_demands();
+  if (has_packed() && !takes_packed()) return nullptr;
+  note(static_cast<uint64_t>(last_ - first_));
   for (size_t i = first_; i < last_; ++i) {
     node_ = static_cast<int>(i);
     const Node& node = graph_.nodes[i];
+    digest_ = ir::node_digest(graph_, node, digest_);
     find_kind(*node.op)->add(*this, node);
     const ValueId y = node.outputs[0];
     if (options_.is_needed_outside[static_cast<size_t>(y)] && is_int8(graph_, y)) hand_out(y);
     end_node();
+    if (is_broken_) return nullptr;
   }
   finish();
-  return std::move(region_);
+  return is_broken_ ? nullptr : std::move(region_);
+}
+
+// The constants belong to the weights of the file that they came with.
+bool Builder::takes_packed() const {
+  for (size_t i = first_; i < last_; ++i) {
+    for (const ValueId id : graph_.nodes[i].inputs) {
+      if (id == kNoValue) continue;
+      const ir::Value& value = graph_.value(id);
+      const bool is_weight =
+          value.kind == ir::ValueKind::kConstant || value.kind == ir::ValueKind::kParameter;
+      if (is_weight && value.data.owner() != options_.packed_owner.get()) return false;
+    }
+  }
+  return true;
 }
 
 void Builder::hand_out(ValueId y) {
@@ -351,11 +394,25 @@ void Builder::finish() {
   for (size_t i = 0; i < owners.size(); ++i) region_->slots_[owners[i]] = base + plan.offsets[i];
   for (const ValueId id : region_->inputs_) region_->input_slots_.push_back(outside_in_.at(id));
   for (const ValueId id : region_->outputs_) region_->output_slots_.push_back(outside_out_.at(id));
-  region_->constants_ = std::make_unique<ir::Buffer>(constants_.size() + 64);
-  if (!constants_.empty()) {
-    std::memcpy(region_->constants_->data(), constants_.data(), constants_.size());
+  if (has_packed()) {
+    region_->packed_ = *options_.packed;
+    region_->constants_owner_ = options_.packed_owner;
+    is_broken_ |= digest_ != region_->packed_.digest ||
+                  facts_read_ != region_->packed_.facts.size() ||
+                  constant_bytes_ != region_->packed_.block.size();
+  } else {
+    region_->constants_ = std::make_unique<ir::Buffer>(constants_.size() + ir::kPackedSlack);
+    if (!constants_.empty()) {
+      std::memcpy(region_->constants_->data(), constants_.data(), constants_.size());
+    }
+    region_->facts_ = std::move(facts_);
+    region_->packed_ = {
+        .node = static_cast<int32_t>(first_),
+        .digest = digest_,
+        .facts = region_->facts_,
+        .block = {static_cast<const uint8_t*>(region_->constants_->data()), constants_.size()}};
   }
-  const auto* constants = static_cast<const uint8_t*>(region_->constants_->data());
+  const uint8_t* constants = region_->packed_.block.data();
   for (const auto& step : region_->steps_) step->link(constants);
 }
 

@@ -1,11 +1,14 @@
 #pragma once
 // What the parts of an int8 region are built with. Internal to this folder.
 
+#include <cstring>
 #include <limits>
 #include <map>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "ir/graph.h"
 #include "ir/memory_plan.h"
 #include "ops/int8.h"
@@ -71,6 +74,7 @@ class Builder {
  public:
   Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
           const kernels::int8::Int8Table& table);
+  /// Null if the constants of a file do not fit.
   std::unique_ptr<Region> build();
 
   const ir::Graph& graph() const { return graph_; }
@@ -99,12 +103,21 @@ class Builder {
   void step(F run);
   void add_step(std::unique_ptr<Step> step);
 
-  /// Space among the constants, aligned to 64 bytes.
-  size_t reserve(size_t bytes);
-  void* constant(size_t place) { return constants_.data() + place; }
+  /// Whether the region's constants come from a file: nothing is to be packed or proved, and
+  /// weights are not to be looked at.
+  bool has_packed() const { return options_.packed != nullptr; }
+  /// Space among the constants, aligned to 64 bytes, that fill(address) writes (unless a file has).
+  template <typename F>
+  size_t keep(size_t bytes, F fill);
+  /// The same for a copy of `values`, which must be equal to those of a file.
+  template <typename T>
+  size_t keep_checked(const std::vector<T>& values);
+  /// Results that are costly to find: find() sets `values`, unless a file knows them.
+  template <typename F, typename... T>
+  void know(F find, T&... values);
 
   /// The constants of lanes whose channels are `channels` (-1: none; whole vectors). `forms` are
-  /// indexed by channel.
+  /// indexed by channel; none are needed if has_packed().
   /// `may_use_bits`: the kernel knows Rounding::kBits.
   RequantPlace requantize(const std::vector<int32_t>& channels,
                           const std::vector<ChannelForm>& forms, ops::int8::Range range,
@@ -124,12 +137,24 @@ class Builder {
   void fill_border(const Placed& placed, ir::ValueId id);
   Placed copy_with(const Placed& from, ir::ValueId id, const Border& border);
   ir::ValueId root(ir::ValueId id) const { return roots_[static_cast<size_t>(id)]; }
+  kernels::int8::Rounding prove_forms(const std::vector<int32_t>& channels,
+                                      const std::vector<ChannelForm>& forms, bool may_use_bits,
+                                      std::map<int32_t, FloatForm>& proved) const;
   void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
-                    const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
-                    RequantPlace& place);
+                    const std::map<int32_t, FloatForm>& proved, RequantPlace& place);
+  void keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
+                  RequantPlace& place);
   void hand_out(ir::ValueId id);
   void end_node();
   void finish();
+  bool takes_packed() const;
+  size_t reserve(size_t bytes);
+  template <typename T>
+  void note(T value) {
+    digest_ = crc32c({reinterpret_cast<const uint8_t*>(&value), sizeof(T)}, digest_);
+  }
+  template <typename T>
+  void know_one(T& value);
 
   const ir::Graph& graph_;
   size_t first_;
@@ -147,7 +172,50 @@ class Builder {
   std::vector<SlotInfo> slots_;
   std::vector<Slot> used_;  // by the current node
   std::vector<uint8_t> constants_;
+  size_t constant_bytes_ = 0;
+  std::vector<uint8_t> facts_;
+  size_t facts_read_ = 0;
+  uint32_t digest_ = 0;     // of nodes, types and sizes: what a file's constants must be made for
+  bool is_broken_ = false;  // the file's constants do not fit
 };
+
+template <typename F>
+size_t Builder::keep(size_t bytes, F fill) {
+  const size_t place = reserve(bytes);
+  if (!has_packed()) fill(constants_.data() + place);
+  return place;
+}
+
+template <typename T>
+size_t Builder::keep_checked(const std::vector<T>& values) {
+  const size_t bytes = values.size() * sizeof(T);
+  const size_t place = keep(bytes, [&](uint8_t* to) { std::memcpy(to, values.data(), bytes); });
+  if (has_packed() && !is_broken_) {
+    is_broken_ = std::memcmp(options_.packed->block.data() + place, values.data(), bytes) != 0;
+  }
+  return place;
+}
+
+template <typename T>
+void Builder::know_one(T& value) {
+  static_assert(std::is_arithmetic_v<T>, "no padding in files");
+  if (!has_packed()) {
+    const auto* from = reinterpret_cast<const uint8_t*>(&value);
+    facts_.insert(facts_.end(), from, from + sizeof(T));
+    return;
+  }
+  const std::span<const uint8_t> facts = options_.packed->facts;
+  is_broken_ |= sizeof(T) > facts.size() - facts_read_;
+  if (is_broken_) return;
+  std::memcpy(&value, facts.data() + facts_read_, sizeof(T));
+  facts_read_ += sizeof(T);
+}
+
+template <typename F, typename... T>
+void Builder::know(F find, T&... values) {
+  if (!has_packed()) find();
+  (know_one(values), ...);
+}
 
 template <typename F>
 void Builder::step(F run) {

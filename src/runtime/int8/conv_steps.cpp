@@ -174,8 +174,12 @@ ExactChannels exact_of(const Graph& g, const Node& node, int64_t channels, Produ
 
 // Neighbouring output pixels of few channels as one pixel of more: each has the kernel at its own
 // place in a row that is wider by the steps between them. Fills vectors that would be half empty.
-std::vector<int8_t> widened(const int8_t* w, ConvShape& s, int64_t channels, int64_t pixels) {
-  const int64_t bytes = s.segment_bytes + (pixels - 1) * s.in_pixel;
+int64_t widened_bytes(const ConvShape& s, int64_t pixels) {
+  return s.segment_bytes + (pixels - 1) * s.in_pixel;
+}
+
+std::vector<int8_t> widened(const int8_t* w, const ConvShape& s, int64_t channels, int64_t pixels) {
+  const int64_t bytes = widened_bytes(s, pixels);
   std::vector<int8_t> wide(static_cast<size_t>(s.segments * bytes * pixels * channels), 0);
   for (int64_t i = 0; i < s.segments; ++i) {
     for (int64_t k = 0; k < s.segment_bytes; ++k) {
@@ -186,11 +190,14 @@ std::vector<int8_t> widened(const int8_t* w, ConvShape& s, int64_t channels, int
       }
     }
   }
-  s.segment_bytes = bytes;
+  return wide;
+}
+
+void widen(ConvShape& s, int64_t pixels) {
+  s.segment_bytes = widened_bytes(s, pixels);
   s.in_pixel *= pixels;
   s.out_pixel *= pixels;
   s.out_w /= pixels;
-  return wide;
 }
 
 // How many pixels to take as one: as many as fit 16 channels and cost no more products.
@@ -212,16 +219,19 @@ void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, in
   const Int8Table& table = b.table();
   const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
   const int64_t taps = step->shape.segments * step->shape.segment_bytes;
-  std::vector<ChannelForm> forms =
-      channel_forms(step->exact.of, w, taps, channels, bias_of(g, node),
-                    ops::int8::zero_of(g.type(node.inputs[0])));
+  std::vector<ChannelForm> forms;
+  if (!b.has_packed()) {
+    forms = channel_forms(step->exact.of, w, taps, channels, bias_of(g, node),
+                          ops::int8::zero_of(g.type(node.inputs[0])));
+  }
   std::vector<int8_t> wide;
   if (const int64_t pixels = pixels_as_one(step->shape, channels); pixels > 1) {
-    wide = widened(w, step->shape, channels, pixels);
+    if (!b.has_packed()) wide = widened(w, step->shape, channels, pixels);
+    widen(step->shape, pixels);
     w = wide.data();
     channels *= pixels;
     const size_t period = forms.size();
-    while (forms.size() < static_cast<size_t>(channels)) {
+    while (period > 0 && forms.size() < static_cast<size_t>(channels)) {
       forms.push_back(forms[forms.size() - period]);
     }
   }
@@ -231,8 +241,9 @@ void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, in
   for (int64_t i = 0; i < count; ++i) {
     ConvStep::Part part{.block = blocks[static_cast<size_t>(i)], .requant = {}};
     const ConvBlock& block = part.block;
-    part.weights = b.reserve(table.conv_weight_bytes(step->shape, block));
-    table.pack_conv(step->shape, block, w, channels, b.constant(part.weights));
+    part.weights = b.keep(table.conv_weight_bytes(step->shape, block), [&](uint8_t* packed) {
+      table.pack_conv(step->shape, block, w, channels, packed);
+    });
     std::vector<int32_t> lanes;
     for (int v = 0; v < block.vectors; ++v) {
       for (int l = 0; l < table.lanes; ++l) {
@@ -397,15 +408,17 @@ void add_depthwise(Builder& b, const Node& node) {
                  .out_row = out.layout.row(),
                  .out_pixel = out.layout.c};
   const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
-  step->weights = b.reserve(table.depthwise_weight_bytes(step->shape));
-  table.pack_depthwise(step->shape, w, b.constant(step->weights));
+  step->weights = b.keep(table.depthwise_weight_bytes(step->shape),
+                         [&](uint8_t* packed) { table.pack_depthwise(step->shape, w, packed); });
   std::vector<int32_t> lanes;
   for (int64_t l = 0; l < table.depthwise_lanes(step->shape); ++l) {
     lanes.push_back(static_cast<int32_t>(table.depthwise_channel(step->shape, l)));
   }
-  const std::vector<ChannelForm> forms =
-      channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
-                    bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  std::vector<ChannelForm> forms;
+  if (!b.has_packed()) {
+    forms = channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
+                          bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  }
   step->requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
   step->depthwise = table.depthwise;
   b.add_step(std::move(step));

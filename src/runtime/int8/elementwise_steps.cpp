@@ -99,8 +99,6 @@ bool prove_sum(const ExactSum& exact, AddForm& form) {
     for (; ulps < 0; ++ulps) f = std::nextafter(f, 0.0F);
     return f;
   };
-  form.min = static_cast<uint8_t>(exact.range.min + 128);
-  form.max = static_cast<uint8_t>(exact.range.max + 128);
   constexpr int kAttempts = 200;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const bool is_first = attempt == 0;
@@ -150,7 +148,12 @@ void add_sum(Builder& b, const Node& node) {
   const Builder::Placed right = b.use_any(node.inputs[1]);
   const Builder::Placed out = b.define(node.outputs[0]);
   AddForm form;
-  if (prove_sum(exact, form)) {
+  form.min = static_cast<uint8_t>(exact.range.min + 128);
+  form.max = static_cast<uint8_t>(exact.range.max + 128);
+  auto is_proved = uint8_t{0};
+  b.know([&] { is_proved = prove_sum(exact, form) ? 1 : 0; }, is_proved, form.scale_a, form.scale_b,
+         form.offset);
+  if (is_proved != 0) {
     b.step([=, add = b.table().add](uint8_t* const* slots) {
       const Layout& x = left.layout;
       const Layout& z = right.layout;

@@ -79,8 +79,10 @@ class SumStep final : public Step {
     ChannelForm form;
     form.slope = slope;
     form.zero = zero;
-    form.steps =
-        find_steps([&](int64_t acc) { return f(acc); }, slope, zero, {}, -128 * count, 127 * count);
+    if (!b.has_packed()) {
+      form.steps = find_steps([&](int64_t acc) { return f(acc); }, slope, zero, {}, -128 * count,
+                              127 * count);
+    }
     form.bias = static_cast<int32_t>(-128 * count);
     form.is_monotone = is_monotone;
     // All channels alike, in whole vectors.

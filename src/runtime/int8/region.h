@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "ir/packed.h"
 #include "runtime/kernels/int8/int8_kernels.h"
 
 namespace ew::runtime::int8 {
@@ -14,6 +15,10 @@ struct RegionOptions {
   bool constant_parameters = true;
   /// Per value: whether something outside of the region reads it.
   std::vector<bool> is_needed_outside;
+  /// Constants of this region from a file, or null. They are taken if they fit the region and
+  /// belong to its weights; `packed_owner` keeps their memory.
+  const ir::PackedPart* packed = nullptr;
+  std::shared_ptr<const void> packed_owner = {};
 };
 
 class Step;
@@ -44,6 +49,12 @@ class Region {
   int64_t block_count() const { return blocks_; }
   int64_t exact_block_count() const { return exact_blocks_; }
 
+  /// What a file must hold to build this region without packing or proving; it lives as long as the
+  /// region.
+  ir::PackedPart packed() const;
+  /// Whether the constants came from a file.
+  bool is_from_file() const { return constants_owner_ != nullptr; }
+
  private:
   friend class Builder;
   Region();
@@ -55,7 +66,10 @@ class Region {
   std::vector<int> input_slots_;
   std::vector<int> output_slots_;
   std::unique_ptr<ir::Buffer> arena_;
-  std::unique_ptr<ir::Buffer> constants_;
+  std::unique_ptr<ir::Buffer> constants_;        // null if they lie in a file
+  std::shared_ptr<const void> constants_owner_;  // of that file
+  std::vector<uint8_t> facts_;
+  ir::PackedPart packed_;
   int64_t arena_bytes_ = 0;
   int64_t lower_bound_bytes_ = 0;
   int64_t blocks_ = 0;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "ir/ew/ew_file.h"
 #include "ir/rewriter.h"
 #include "ops/int8.h"
 #include "ops/window.h"
@@ -168,13 +169,41 @@ std::vector<Tensor> run_case(const Case& c, const ExecutorOptions& options, bool
   return out;
 }
 
+// The case as an `.ew` file with constants packed for `target`.
+Case through_file(const Case& c, CpuTarget target,
+                  std::shared_ptr<const ir::PackedSection>& packed) {
+  const auto executor = Executor::create(c.graph, {.int8_target = target});
+  REQUIRE_MESSAGE(executor.ok(), c.text);
+  ir::Model model;
+  model.graph = c.graph;
+  const auto section = (*executor)->packed();
+  const auto bytes = ir::write_ew(model, section ? &*section : nullptr);
+  REQUIRE_MESSAGE(bytes.ok(), c.text);
+  auto read = ir::read_ew(MappedFile::copy_of(*bytes), ops::find_op);
+  REQUIRE_MESSAGE(read.ok(), c.text, read.ok() ? "" : read.error().message);
+  packed = read->packed;
+  return {std::move(read->graph), c.inputs, "from a file: " + c.text};
+}
+
 void check_case(const Case& c, bool expect_region = true) {
   const std::vector<Tensor> expected = run_case(c, {.reference_only = true}, false);
   for (const CpuTarget target : targets()) {
-    const std::vector<Tensor> found = run_case(c, {.int8_target = target}, expect_region);
-    for (size_t i = 0; i < expected.size(); ++i) {
+    std::vector<Tensor> found = run_case(c, {.int8_target = target}, expect_region);
+    std::shared_ptr<const ir::PackedSection> packed;
+    const Case in_file = through_file(c, target, packed);
+    const auto executor =
+        Executor::create(in_file.graph, {.int8_target = target, .packed = packed});
+    REQUIRE_MESSAGE(executor.ok(), c.text);
+    for (const Region* region : (*executor)->regions()) {
+      CHECK_MESSAGE(region->is_from_file(), in_file.text);
+    }
+    for (Tensor& y : run_case(in_file, {.int8_target = target, .packed = packed}, expect_region)) {
+      found.push_back(std::move(y));
+    }
+    for (size_t n = 0; n < found.size(); ++n) {
+      const size_t i = n % expected.size();
       const auto* a = static_cast<const uint8_t*>(expected[i].data());
-      const auto* b = static_cast<const uint8_t*>(found[i].data());
+      const auto* b = static_cast<const uint8_t*>(found[n].data());
       size_t wrong = 0;
       size_t first = 0;
       for (size_t k = 0; k < expected[i].size_bytes(); ++k) {

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/kernels/built.h"
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -22,10 +24,12 @@ const char* to_string(CpuTarget target) {
 }
 
 bool is_supported(CpuTarget target) {
+  if (!is_built(target)) return false;
 #if defined(__x86_64__)
   if (target == CpuTarget::kAvx512) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           (!is_only(target) || __builtin_cpu_supports("avx512vnni"));
   }
   if (target == CpuTarget::kAvx2) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

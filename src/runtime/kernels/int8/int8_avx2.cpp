@@ -236,6 +236,8 @@ void depthwise(const DepthwiseShape& s, const void* weights, const Requant& r, c
 
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .name = "avx2",
+    .pack_version = 1,
     .plan_conv = plan_conv,
     .lanes = kChannels,
     .conv_channel = plain_conv_channel,

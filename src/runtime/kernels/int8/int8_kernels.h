@@ -106,6 +106,9 @@ struct AddForm {
 };
 
 struct Int8Table {
+  const char* name = "";  ///< of the layout of packed constants, for files; "": never in files
+  /// Of what plan_conv, pack_conv and pack_depthwise do: one more whenever that changes.
+  uint32_t pack_version = 0;
   bool has_bits = false;  ///< knows Rounding::kBits
   /// Blocks that cover `channels`; returns their number (at most kMaxBlocks are written, and only
   /// vectors, pixels, first and channels of each).

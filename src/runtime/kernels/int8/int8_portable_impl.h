@@ -212,6 +212,8 @@ inline void plain_quantize(int64_t n, const float* x, float scale, int32_t zero,
 }
 
 inline constexpr Int8Table kPlainTable{
+    .name = "portable",
+    .pack_version = 1,
     .plan_conv = plain_plan_conv,
     .lanes = kPlainLanes,
     .conv_channel = plain_conv_channel,

@@ -144,6 +144,8 @@ void exact_bytes(const Requant& r, const int32_t* acc, int64_t lane0, int64_t la
 
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .name = "avx512-vnni",
+    .pack_version = 1,
     .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
