@@ -63,13 +63,16 @@ function(ew_module name)
     elseif(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;-O3;-fno-math-errno;-ffp-contract=off")
-    elseif(source MATCHES "_neon_i8mm\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-march=armv8.2-a+dotprod+i8mm;-O3;-fno-math-errno;-ffp-contract=off")
-    elseif(source MATCHES "_neon_dotprod\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-march=armv8.2-a+dotprod;-O3;-fno-math-errno;-ffp-contract=off")
-    elseif(source MATCHES "_(portable|neon)\\.cpp$")
+    elseif(source MATCHES "_neon(_dotprod|_i8mm)?\\.cpp$")
+      # GCC 12 would load a tile's operands so early that its sums do not stay in registers.
+      set(options "-O3;-fno-math-errno;-ffp-contract=off;-fno-schedule-insns")
+      if(source MATCHES "_i8mm\\.cpp$")
+        list(APPEND options "-march=armv8.2-a+dotprod+i8mm")
+      elseif(source MATCHES "_dotprod\\.cpp$")
+        list(APPEND options "-march=armv8.2-a+dotprod")
+      endif()
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")
+    elseif(source MATCHES "_portable\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno;-ffp-contract=off")
     endif()
   endforeach()

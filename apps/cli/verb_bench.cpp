@@ -13,6 +13,7 @@
 #include <random>
 
 #include "common.h"
+#include "stream.h"
 #include "verbs.h"
 
 extern char** environ;  // NOLINT: the name is POSIX'
@@ -27,6 +28,7 @@ struct BenchOptions {
   double peak = 0;
   bool profile = false;
   bool is_child = false;
+  StreamFlags stream;
 };
 
 using Clock = std::chrono::steady_clock;
@@ -167,6 +169,11 @@ void print_profile(const Session& session, double peak) {
 
 int bench(const BenchOptions& o) {
   if (o.is_child) return run_child(o);
+  if (o.stream.stream) {
+    const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+    if (!model.ok()) return fail(model.error());
+    return bench_stream(*model, o.stream, o.common, o.batch_ms);
+  }
   Result<Session> session = open_session(o);
   if (!session.ok()) return fail(session.error());
   const Timing timing = time_runs(*session, o.batch_ms);
@@ -209,6 +216,7 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   verb->add_flag("--profile", o->profile, "Print every layer's time on stderr");
   verb->add_option("--peak", o->peak, "GMAC/s that the cores can reach, for shares of it");
+  add_stream_flags(*verb, o->stream);
   verb->add_flag("--child", o->is_child)->group("");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = bench(*o); });
