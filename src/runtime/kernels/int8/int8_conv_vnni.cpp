@@ -170,7 +170,7 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b,
       const int p3 = std::min(p + 3, kLast);
       const __m512i y = _mm512_permutexvar_epi32(
           order, pack_64<R>(finish(p, 0), finish(p1, 0), finish(p2, 0), finish(p3, 0), r));
-      if (p + 3 <= kLast && step == 16) {
+      if (p + 3 <= kLast && step == kLanes && b.channels == kLanes) {
         _mm512_storeu_si512(out + p * step, y);
         continue;
       }
