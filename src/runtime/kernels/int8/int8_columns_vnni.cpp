@@ -4,6 +4,9 @@
 //
 // A column is 16 bytes of up to four rows, turned so that a dword holds the vertical taps of one
 // lane. Lanes are 16 channels; or, of 8 or 4 channels, those of neighbouring pixels.
+#include <type_traits>
+#include <utility>
+
 #include "runtime/kernels/int8/int8_depthwise_vnni.h"
 #include "runtime/kernels/int8/int8_vnni_common.h"
 
@@ -73,51 +76,130 @@ EW_INLINE void store_tile(const Requant& r, const LaneConstants<R>& constants, c
   }
 }
 
+/// The columns of P neighbouring outputs.
+template <int Width, int Stride, int Height, int P>
+struct Columns {
+  static constexpr int kCount = (P - 1) * Stride + Width;
+  __m512i at[kCount];
+
+  /// Those from `from` on, of the outputs that begin with output `first`.
+  template <int From>
+  EW_INLINE void load(const Row& r, int64_t first) {
+    EW_UNROLL for (int k = From; k < kCount; ++k) {
+      if (k % Stride >= Width) continue;  // between two outputs
+      at[k] = load_column<Height>(r, (first * Stride + k) * r.column);
+    }
+  }
+};
+
+template <int Width, int Outputs, Rounding R>
+struct Taps {
+  LaneConstants<R> constants;
+  __m512i bias;
+  __m512i w[Outputs][Width];
+  int64_t lane0;
+
+  EW_INLINE Taps(const Requant& r, const int8_t* weights, int64_t lane)
+      : constants(r, lane), bias(vnni::load(r.bias + lane)), lane0(lane) {
+    EW_UNROLL for (int o = 0; o < Outputs; ++o) EW_UNROLL for (int k = 0; k < Width; ++k) w[o][k] =
+        vnni::load(weights + 64 * (o * Width + k));
+  }
+};
+
+// P outputs of every row from their columns.
+template <int P, int Stride, int Height, int Width, int Outputs, Rounding R>
+EW_INLINE void finish_tile(const Row& s, const Requant& r, const Taps<Width, Outputs, R>& taps,
+                           const Columns<Width, Stride, Height, P>& columns, int64_t first) {
+  __m512i acc[Outputs][P];
+  EW_UNROLL for (int o = 0; o < Outputs; ++o) EW_UNROLL for (int p = 0; p < P; ++p) acc[o][p] =
+      taps.bias;
+  EW_UNROLL for (int k = 0; k < Width; ++k) EW_UNROLL for (int p = 0; p < P; ++p)
+      EW_UNROLL for (int o = 0; o < Outputs; ++o) acc[o][p] =
+          dot(acc[o][p], columns.at[p * Stride + k], taps.w[o][k]);
+  EW_UNROLL for (int o = 0; o < Outputs; ++o) {
+    uint8_t* out[P];
+    int64_t bytes[P];
+    EW_UNROLL for (int p = 0; p < P; ++p) {
+      out[p] = s.out[o] + (first + p) * s.step;
+      bytes[p] = first + p + 1 < s.count ? s.bytes : s.last;
+    }
+    store_tile<R>(r, taps.constants, acc[o], P, taps.lane0, out, bytes);
+  }
+}
+
 // `Width` horizontal taps; neighbouring outputs are `Stride` columns apart; `Outputs` rows of them
 // share their columns.
 template <int Width, int Stride, int Outputs, Rounding R>
 void run_row(const Row& row, const Requant& r, const int8_t* weights, int64_t lane0) {
   constexpr int kHeight = Outputs == 2 ? 4 : 3;
   constexpr int kKept = std::max(Width - Stride, 0);  // columns that the next output needs again
-  const LaneConstants<R> constants(r, lane0);
-  const __m512i bias = load(r.bias + lane0);
-  __m512i w[Outputs][Width];
-  EW_UNROLL for (int o = 0; o < Outputs; ++o) EW_UNROLL for (int k = 0; k < Width; ++k) w[o][k] =
-      load(weights + 64 * (o * Width + k));
+  using Tile = Columns<Width, Stride, kHeight, kTile>;
+  const Taps<Width, Outputs, R> taps(r, weights, lane0);
   const Row s = row;
-  __m512i kept[kKept + 1];
-  EW_UNROLL for (int k = 0; k < kKept; ++k) kept[k] = load_column<kHeight>(s, k * s.column);
-  const auto tile = [&]<int P>(int64_t first,
-                               std::integral_constant<int, P>) __attribute__((always_inline)) {
-    constexpr int kColumns = (P - 1) * Stride + Width;
-    __m512i acc[Outputs][P];
-    EW_UNROLL for (int o = 0; o < Outputs; ++o) EW_UNROLL for (int p = 0; p < P; ++p) acc[o][p] =
-        bias;
-    __m512i columns[kColumns];
-    EW_UNROLL for (int k = 0; k < kColumns; ++k) {
-      if (k % Stride >= Width) continue;  // between two outputs
-      columns[k] = k < kKept ? kept[k] : load_column<kHeight>(s, (first * Stride + k) * s.column);
-    }
-    EW_UNROLL for (int p = 0; p < P; ++p) EW_UNROLL for (int k = 0; k < Width; ++k)
-        EW_UNROLL for (int o = 0; o < Outputs; ++o) acc[o][p] =
-            dot(acc[o][p], columns[p * Stride + k], w[o][k]);
-    EW_UNROLL for (int k = 0; k < kKept; ++k) kept[k] = columns[P * Stride + k];
-    EW_UNROLL for (int o = 0; o < Outputs; ++o) {
-      uint8_t* out[P];
-      int64_t bytes[P];
-      EW_UNROLL for (int p = 0; p < P; ++p) {
-        out[p] = s.out[o] + (first + p) * s.step;
-        bytes[p] = first + p + 1 < s.count ? s.bytes : s.last;
-      }
-      store_tile<R>(r, constants, acc[o], P, lane0, out, bytes);
-    }
-  };
+  const auto rest = [&]<int P>(std::integral_constant<int, P>,
+                               Columns<Width, Stride, kHeight, P> now, int64_t first)
+                        __attribute__((always_inline)) {
+                          now.template load<kKept>(s, first);
+                          finish_tile(s, r, taps, now, first);
+                        };
   int64_t first = 0;
-  for (; first + kTile <= s.count; first += kTile) {
-    tile(first, std::integral_constant<int, kTile>());
+  Tile now;
+  if (s.count >= kTile) {
+    now.template load<0>(s, 0);
+    for (; first + 2 * kTile <= s.count; first += kTile) {
+      // The next columns are turned while these are multiplied: a turn takes longer than a product.
+      Tile next;
+      EW_UNROLL for (int k = 0; k < kKept; ++k) next.at[k] = now.at[kTile * Stride + k];
+      next.template load<kKept>(s, first + kTile);
+      finish_tile(s, r, taps, now, first);
+      now = next;
+    }
+    finish_tile(s, r, taps, now, first);
+    first += kTile;
+    EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = now.at[kTile * Stride + k];
+  } else {
+    EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = load_column<kHeight>(s, k * s.column);
   }
-  for (; first < s.count; ++first) tile(first, std::integral_constant<int, 1>());
+  const auto kept = [&]<int P>(std::integral_constant<int, P>) __attribute__((always_inline)) {
+    Columns<Width, Stride, kHeight, P> columns;
+    EW_UNROLL for (int k = 0; k < kKept; ++k) columns.at[k] = now.at[k];
+    return columns;
+  };
+  switch (s.count - first) {
+    case 3:
+      return rest(std::integral_constant<int, 3>(), kept(std::integral_constant<int, 3>()), first);
+    case 2:
+      return rest(std::integral_constant<int, 2>(), kept(std::integral_constant<int, 2>()), first);
+    case 1:
+      return rest(std::integral_constant<int, 1>(), kept(std::integral_constant<int, 1>()), first);
+    default:
+      return;
+  }
 }
+
+bool is_turned(const DepthwiseShape& s) {
+  // Columns of an image can be worked through like rows: where those are short. What decides must
+  // not change where some of the rows are run.
+  constexpr int64_t kShort = 8;
+  return s.kernel_h == 3 && s.kernel_w == 3 && s.out_w < kShort && s.channels >= kLanes &&
+         s.in_image >= 2 * kShort * s.in_row;
+}
+
+DepthwiseShape turned(DepthwiseShape s) {
+  if (!is_turned(s)) return s;
+  std::swap(s.out_h, s.out_w);
+  std::swap(s.in_row, s.in_pixel);
+  std::swap(s.tap_row, s.tap_column);
+  std::swap(s.out_row, s.out_pixel);
+  return s;
+}
+
+bool is_flat_columns(const DepthwiseShape& s) {
+  return (s.channels == 8 || s.channels == 4) && s.in_pixel == s.channels && s.kernel_w == 3 &&
+         s.out_pixel == s.channels;
+}
+
+bool shares_rows(const DepthwiseShape& s) { return s.tap_row == s.in_row; }
 
 template <int Width, int Stride, Rounding R>
 void run_rows(const DepthwiseShape& shape, const int8_t* weights, const Requant& requant,
@@ -129,9 +211,9 @@ void run_rows(const DepthwiseShape& shape, const int8_t* weights, const Requant&
   const int64_t lanes = flat ? kLanes : s.channels;
   Row row = {.in = nullptr,
              .taps = {},
-             .column = s.channels,
+             .column = s.tap_column,
              .out = {},
-             .step = flat ? kLanes : s.channels,
+             .step = flat ? kLanes : s.out_pixel,
              .count = flat ? (s.out_w * s.channels + kLanes - 1) / kLanes : s.out_w,
              .bytes = 0,
              .last = 0};
@@ -161,7 +243,7 @@ template <Rounding R>
 void run_shape(const DepthwiseShape& s, const int8_t* w, const Requant& r, const uint8_t* x,
                uint8_t* y) {
   if (s.kernel_w == 1) return run_rows<1, 1, R>(s, w, r, x, y);
-  switch (is_flat_columns(s) ? kLanes / s.channels : s.in_pixel / s.channels) {
+  switch (is_flat_columns(s) ? kLanes / s.channels : s.in_pixel / s.tap_column) {
     case 1:
       return run_rows<3, 1, R>(s, w, r, x, y);
     case 2:
@@ -173,21 +255,14 @@ void run_shape(const DepthwiseShape& s, const int8_t* w, const Requant& r, const
 
 }  // namespace
 
-bool is_flat_columns(const DepthwiseShape& s) {
-  return (s.channels == 8 || s.channels == 4) && s.in_pixel == s.channels && s.kernel_w == 3 &&
-         s.out_pixel == s.channels;
-}
-
-bool shares_rows(const DepthwiseShape& s) { return s.tap_row == s.in_row; }
-
-bool runs_by_columns(const DepthwiseShape& s) {
-  const bool has_taps = s.kernel_h <= 3 && (s.kernel_w == 1 || s.kernel_w == 3) &&
-                        s.tap_column == s.channels && s.out_pixel == s.channels;
-  if (!has_taps) return false;
+bool runs_by_columns(const DepthwiseShape& shape) {
+  const DepthwiseShape s = turned(shape);
+  const bool has_taps = s.kernel_h <= 3 && (s.kernel_w == 1 || s.kernel_w == 3);
+  if (!has_taps || (shape.tap_column != s.channels || shape.out_pixel != s.channels)) return false;
   if (is_flat_columns(s)) return true;
   // A row has to be worth loading the weights.
-  if (s.channels < kLanes || s.out_w < 3) return false;
-  return s.in_pixel == s.channels || (s.in_pixel == 2 * s.channels && s.kernel_w == 3);
+  if (s.channels < kLanes || (s.out_w < 3 && !is_turned(shape))) return false;
+  return s.in_pixel == s.tap_column || (s.in_pixel == 2 * s.tap_column && s.kernel_w == 3);
 }
 
 int64_t column_lanes(const DepthwiseShape& s) {
@@ -199,13 +274,16 @@ int64_t column_channel(const DepthwiseShape& s, int64_t lane) {
   return lane < s.channels ? lane : -1;
 }
 
-size_t column_weight_bytes(const DepthwiseShape& s) {
+size_t column_weight_bytes(const DepthwiseShape& shape) {
+  const DepthwiseShape s = turned(shape);
   return static_cast<size_t>(column_lanes(s) * 4 * s.kernel_w * (shares_rows(s) ? 2 : 1));
 }
 
 // [16 lanes][row of outputs][column][lane][4]: the second row of outputs has its taps one row
 // lower.
-void pack_columns(const DepthwiseShape& s, const int8_t* w, int8_t* out) {
+void pack_columns(const DepthwiseShape& shape, const int8_t* w, int8_t* out) {
+  const DepthwiseShape s = turned(shape);
+  const bool is_swapped = is_turned(shape);
   for (int64_t first = 0; first < column_lanes(s); first += kLanes) {
     for (int64_t copy = 0; copy < (shares_rows(s) ? 2 : 1); ++copy) {
       for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
@@ -214,7 +292,8 @@ void pack_columns(const DepthwiseShape& s, const int8_t* w, int8_t* out) {
           for (int64_t j = 0; j < 4; ++j) {
             const int64_t ky = j - copy;
             const bool is_tap = channel >= 0 && ky >= 0 && ky < s.kernel_h;
-            *out++ = is_tap ? w[(ky * s.kernel_w + kx) * s.channels + channel] : int8_t{0};
+            const int64_t tap = is_swapped ? kx * s.kernel_w + ky : ky * s.kernel_w + kx;
+            *out++ = is_tap ? w[tap * s.channels + channel] : int8_t{0};
           }
         }
       }
@@ -222,8 +301,9 @@ void pack_columns(const DepthwiseShape& s, const int8_t* w, int8_t* out) {
   }
 }
 
-void run_columns(const DepthwiseShape& s, const int8_t* w, const Requant& r, const uint8_t* x,
+void run_columns(const DepthwiseShape& shape, const int8_t* w, const Requant& r, const uint8_t* x,
                  uint8_t* y) {
+  const DepthwiseShape s = turned(shape);
   switch (r.rounding) {
     case Rounding::kBits:
       return run_shape<Rounding::kBits>(s, w, r, x, y);

@@ -6,11 +6,6 @@
 namespace ew::kernels::int8::vnni {
 
 bool runs_by_columns(const DepthwiseShape&);
-/// Of those: whether lanes are neighbouring pixels.
-bool is_flat_columns(const DepthwiseShape&);
-/// Of those: whether two rows of outputs share the rows that they read.
-bool shares_rows(const DepthwiseShape&);
-
 int64_t column_lanes(const DepthwiseShape&);
 int64_t column_channel(const DepthwiseShape&, int64_t lane);
 size_t column_weight_bytes(const DepthwiseShape&);
