@@ -284,7 +284,8 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
 
 void Executor::run_step(const Step& step) {
   if (step.region) {
-    step.region->run(step.in, step.out, options_.profile ? nanoseconds_.data() : nullptr);
+    step.region->run(step.in, step.out, options_.pool,
+                     options_.profile ? nanoseconds_.data() : nullptr);
   } else if (step.is_inside) {
     return;
   } else if (step.kernel) {
