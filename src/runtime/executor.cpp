@@ -23,6 +23,7 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->options_ = options;
   executor->find_regions();
   EW_TRY_VOID(executor->prepare_steps(options));
+  executor->release_packed();
   executor->place_buffers();
   executor->link_views();
   return executor;
@@ -110,6 +111,37 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
   }
   workspace_ = std::make_unique<ir::Buffer>(workspace_bytes);
   return {};
+}
+
+// Constants that kernels hold in layouts of their own need not lie here a second time.
+void Executor::release_packed() {
+  std::vector<bool> is_needed(graph_.values.size(), true);
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    const ValueKind kind = graph_.values[i].kind;
+    is_needed[i] = kind != ValueKind::kConstant &&
+                   (kind != ValueKind::kParameter || !options_.constant_parameters);
+  }
+  const auto need = [&](ValueId id) {
+    if (id != kNoValue) is_needed[static_cast<size_t>(id)] = true;
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    const std::vector<ValueId>& inputs = graph_.nodes[i].inputs;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!step.kernel || step.kernel->needs_input(k)) need(inputs[k]);
+    }
+  }
+  for (const ValueId id : graph_.outputs) need(id);
+  for (const ValueId id : graph_.losses) need(id);
+  for (const ValueId id : graph_.output_masks) need(id);
+  for (const ir::Update& update : graph_.updates) {
+    need(update.value);
+    need(update.parameter);
+  }
+  for (const ValueId id : options_.keep) need(id);
+  for (size_t i = 0; i < is_needed.size(); ++i) {
+    if (!is_needed[i]) graph_.values[i].data = {};
+  }
 }
 
 void Executor::place_buffers() {

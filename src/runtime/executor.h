@@ -78,6 +78,7 @@ class Executor {
   void run_step(const Step& step);
   Status prepare_steps(const ExecutorOptions& options);
   void find_regions();
+  void release_packed();
   std::vector<bool> needed_outside(size_t first, size_t last) const;
   void place_buffers();
   void link_views();

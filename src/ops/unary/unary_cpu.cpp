@@ -58,10 +58,6 @@ std::unique_ptr<Kernel> from_output(const KernelContext& c) {
   });
 }
 
-bool same_shapes(const KernelContext& c) {
-  return c.in[0]->shape == c.out[0].shape && c.in[1]->shape == c.out[0].shape;
-}
-
 /// How the inputs of a binary operator lie over the output.
 enum class Layout { kSame, kScalar, kRow, kOther };
 
@@ -116,11 +112,39 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   });
 }
 
-std::unique_ptr<Kernel> sub(const KernelContext& c) {
-  if (!runtime::is_f32(c) || !same_shapes(c) || int8::has_clamp(c.node.attrs)) return nullptr;
+template <kernels::Unary function>
+std::unique_ptr<Kernel> named(const KernelContext& c) {
+  if (!runtime::is_f32(c)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
-  return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().sub(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
+  const auto alpha = static_cast<float>(c.node.attrs.number("alpha"));
+  const auto beta = static_cast<float>(c.node.attrs.number("beta"));
+  return runtime::make_kernel([=](ConstViews in, Views out, void*, ThreadPool* pool) {
+    runtime::cpu().unary(function, n, in[0].as<float>(), alpha, beta, out[0].as<float>(), pool);
+  });
+}
+
+/// f(a, b), where one of them has the output's shape.
+template <kernels::Binary function>
+std::unique_ptr<Kernel> ordered(const KernelContext& c) {
+  using kernels::Spread;
+  if (!runtime::is_f32(c) || int8::has_clamp(c.node.attrs)) return nullptr;
+  const Shape& out = c.out[0].shape;
+  const int64_t n = out.num_elements();
+  size_t wide = 0;
+  Layout layout = layout_of(c.in[0]->shape, c.in[1]->shape, out);
+  if (layout == Layout::kOther) {
+    wide = 1;
+    layout = layout_of(c.in[1]->shape, c.in[0]->shape, out);
+  }
+  if (layout == Layout::kOther || n == 0) return nullptr;
+  const int64_t width = layout == Layout::kRow ? c.in[1 - wide]->shape.num_elements() : n;
+  Spread spreads[2] = {Spread::kSame, Spread::kSame};
+  if (layout == Layout::kScalar) spreads[1 - wide] = Spread::kScalar;
+  if (layout == Layout::kRow) spreads[1 - wide] = Spread::kRow;
+  return runtime::make_kernel([=, first = spreads[0], second = spreads[1]](
+                                  ConstViews in, Views o, void*, ThreadPool* pool) {
+    runtime::cpu().binary(function, n / width, width, {in[0].as<float>(), first},
+                          {in[1].as<float>(), second}, o[0].as<float>(), pool);
   });
 }
 
@@ -133,7 +157,20 @@ using Table = kernels::ElementwiseTable;
 const Row kRows[] = {
     {&kAdd, commutative<false>},
     {&kMul, commutative<true>},
-    {&kSub, sub},
+    {&kDiv, ordered<kernels::Binary::kDiv>},
+    {&kMaximum, ordered<kernels::Binary::kMaximum>},
+    {&kMinimum, ordered<kernels::Binary::kMinimum>},
+    {&kSub, ordered<kernels::Binary::kSub>},
+    {&kAbs, named<kernels::Unary::kAbs>},
+    {&kClip, named<kernels::Unary::kClip>},
+    {&kGeluTanh, named<kernels::Unary::kGeluTanh>},
+    {&kHardSigmoid, named<kernels::Unary::kHardSigmoid>},
+    {&kHardSilu, named<kernels::Unary::kHardSilu>},
+    {&kLeakyRelu, named<kernels::Unary::kLeakyRelu>},
+    {&kNeg, named<kernels::Unary::kNeg>},
+    {&kSilu, named<kernels::Unary::kSilu>},
+    {&kSqrt, named<kernels::Unary::kSqrt>},
+    {&kSquare, named<kernels::Unary::kSquare>},
     {&kRelu, relu},
     {&kRelu6, relu6},
     {&kReluGrad, relu_grad},
