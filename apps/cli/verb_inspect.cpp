@@ -30,6 +30,8 @@ struct ConvertOptions {
   std::string keras_version = "both";
   std::string target = "native";
   std::string sign_key;
+  std::string weights = "float32";
+  int64_t group = 0;
 };
 
 int convert(const ConvertOptions& o) {
@@ -37,8 +39,12 @@ int convert(const ConvertOptions& o) {
   if (!version.ok()) return fail(version.error());
   const Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
-  const auto notes =
-      save(*model, o.out, {.keras_version = *version, .target = o.target, .sign_key = o.sign_key});
+  SaveOptions options{.keras_version = *version, .target = o.target, .sign_key = o.sign_key};
+  if (o.weights == "fp16") options.weights = DType::kF16;
+  if (o.weights == "bf16") options.weights = DType::kBF16;
+  options.int4_weights = o.weights == "int4";
+  options.int4_group = o.group;
+  const auto notes = save(*model, o.out, options);
   if (!notes.ok()) return fail(notes.error());
   for (const std::string& note : *notes) say(o.common, note);
   if (o.common.json) std::puts(saved_json(o.out, *notes).c_str());
@@ -73,6 +79,14 @@ void add_convert(CLI::App& app, int& exit_code) {
                    "Kernels that the constants of an .ew are packed for: native, avx512, avx2, "
                    "portable or none");
   verb->add_option("--sign", o->sign_key, "Private key (PEM) to sign an .ew with");
+  verb->add_option(
+          "--weights", o->weights,
+          "How float kernels are stored: float32, rounded to fp16 (.tflite, .onnx) or bf16 "
+          "(.onnx), or those of dense layers in int4")
+      ->check(CLI::IsMember({"float32", "fp16", "bf16", "int4"}));
+  verb->add_option("--group", o->group,
+                   "With int4: inputs that share a scale, 16 or more (.onnx); 0: all")
+      ->check(CLI::NonNegativeNumber);
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = convert(*o); });
 }

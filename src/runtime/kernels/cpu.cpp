@@ -40,7 +40,8 @@ bool is_supported(CpuTarget target) {
            (!is_only(target) || __builtin_cpu_supports("avx512vnni"));
   }
   if (target == CpuTarget::kAvx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
   }
 #elif defined(__aarch64__)
   const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
