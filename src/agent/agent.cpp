@@ -308,7 +308,7 @@ void Agent::Impl::record() {
 
 void Agent::Impl::push(Entrance& entrance, const RawRecord& record_in) {
   RawRecord record_now = record_in;
-  record_now.arrival_us = clock();
+  if (record_now.arrival_us == 0) record_now.arrival_us = clock();
   if (recorder || journal) {
     encoded.clear();
     encode_record(encoded, entrance.number, record_now);

@@ -8,7 +8,6 @@
 
 #include "agent/json_scan.h"
 #include "agent/sink.h"
-#include "agent/sink_file.h"
 #include "host/event_loop.h"
 
 namespace ew::agent {
@@ -171,10 +170,12 @@ Result<std::unique_ptr<Sink>> create_stdout(const Settings& /*settings*/,
 
 }  // namespace
 
+extern const SinkType kFileSink;
 const SinkType kFileSink{.name = "file",
                          .help = "lines appended to a file",
                          .words = kFileWords,
                          .create = create_file};
+extern const SinkType kStdoutSink;
 const SinkType kStdoutSink{.name = "stdout",
                            .help = "lines on the standard output",
                            .words = {},

@@ -1,11 +1,16 @@
 // Every kind of source: one line each.
-#include "agent/line_feed.h"
 #include "agent/source.h"
 
 namespace ew::agent {
 
+extern const SourceType kFileSource;
+extern const SourceType kMqttSource;
+extern const SourceType kStdinSource;
+extern const SourceType kSyntheticSource;
+
 std::span<const SourceType* const> source_types() {
-  static constexpr const SourceType* kTypes[] = {&kFileSource, &kStdinSource, &kSyntheticSource};
+  static constexpr const SourceType* kTypes[] = {&kFileSource, &kMqttSource, &kStdinSource,
+                                                 &kSyntheticSource};
   return kTypes;
 }
 
