@@ -3,10 +3,12 @@
 
 namespace ew::agent {
 
+extern const SinkType kFileSink;
 extern const SinkType kMqttSink;
+extern const SinkType kStdoutSink;
 
 std::span<const SinkType* const> sink_types() {
-  static constexpr const SinkType* kTypes[] = {&kMqttSink};
+  static constexpr const SinkType* kTypes[] = {&kFileSink, &kMqttSink, &kStdoutSink};
   return kTypes;
 }
 
