@@ -60,7 +60,7 @@ class Stream(EdgewiseTest):
 
     def test_the_layer_that_needs_the_whole_window_is_named_with_the_reason(self):
         log = self.check("layers/conv1d_same_s1_d1")
-        self.assertIn("(conv): it pads 1 frames at the end of time", log)
+        self.assertIn("(conv): it pads the end of time by 1", log)
         log = self.check("layers/lstm", "--window", "5")
         self.assertIn("(lstm): its state would begin with the window", log)
 

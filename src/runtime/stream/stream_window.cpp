@@ -58,9 +58,9 @@ std::optional<std::string> add_window(StreamBuilder& s, const Node& node) {
   const std::vector<ops::WindowDim> dims = dims_of(s, node);
   const ops::WindowDim& time = dims[static_cast<size_t>(p.axis - 1)];
   if (time.pad_end > 0) {
-    return str("it pads ", time.pad_end,
-               " frames at the end of time, so its results change when more "
-               "frames come (padding 'causal' or 'valid' does not)");
+    return str(
+        "it pads the end of time by ", time.pad_end,
+        ", so its results change when more frames come (padding 'causal' or 'valid' does not)");
   }
   if (time.pad_begin > 0) {
     if (s.is_window()) return "it pads the begin of the window, which moves";
