@@ -1,6 +1,7 @@
 // Dense convolutions: a tile is `Vectors` vectors of 16 output channels of `Pixels` neighbours, all
 // of K in registers. One weight load serves all pixels, one 4-byte broadcast all vectors.
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "runtime/kernels/int8/int8_vnni_common.h"
@@ -232,6 +233,18 @@ constexpr Tile kTiles[] = {
     tile<4, 3>(), tile<4, 4>(), tile<4, 5>(),  tile<4, 6>(),
 };
 
+// Where a tile stands in kTiles; a small layer is over before a search would be.
+constexpr int kMostVectors = 4;
+constexpr int kMostPixels = 16;
+constexpr auto kTileIndex = [] {
+  std::array<std::array<int8_t, kMostPixels + 1>, kMostVectors + 1> index = {};
+  for (size_t i = 0; i < std::size(kTiles); ++i) {
+    index[static_cast<size_t>(kTiles[i].vectors)][static_cast<size_t>(kTiles[i].pixels)] =
+        static_cast<int8_t>(i);
+  }
+  return index;
+}();
+
 // Cycles of a row of tiles, roughly: two products, two loads or (a chain of products) one fifth of
 // a sum a cycle; the way back to bytes on the same ports.
 double row_cycles(const Tile& t, const ConvShape& s) {
@@ -314,12 +327,8 @@ void pack_conv(const ConvShape& s, const ConvBlock& b, const int8_t* w, int64_t 
 }
 
 void conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x, uint8_t* y) {
-  for (const Tile& t : kTiles) {
-    if (t.vectors == b.vectors && t.pixels == b.pixels) {
-      t.run[static_cast<size_t>(b.requant.rounding)](s, b, x, y);
-      return;
-    }
-  }
+  const int8_t tile = kTileIndex[static_cast<size_t>(b.vectors)][static_cast<size_t>(b.pixels)];
+  kTiles[static_cast<size_t>(tile)].run[static_cast<size_t>(b.requant.rounding)](s, b, x, y);
 }
 
 }  // namespace ew::kernels::int8::vnni
