@@ -30,13 +30,23 @@ struct ConvertOptions {
   std::string keras_version = "both";
   std::string weights = "float32";
   int64_t group = 0;
+  std::string prepend;
+  std::string append;
 };
 
 int convert(const ConvertOptions& o) {
   const Result<KerasVersion> version = parse_keras_version(o.keras_version);
   if (!version.ok()) return fail(version.error());
-  const Result<Model> model = load(o.in, o.common);
+  Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
+  if (!o.prepend.empty()) {
+    const Result<void> added = model->prepend(o.prepend);
+    if (!added.ok()) return fail(added.error());
+  }
+  if (!o.append.empty()) {
+    const Result<void> added = model->append(o.append);
+    if (!added.ok()) return fail(added.error());
+  }
   SaveOptions options{.keras_version = *version};
   if (o.weights == "fp16") options.weights = DType::kF16;
   if (o.weights == "bf16") options.weights = DType::kBF16;
@@ -81,6 +91,10 @@ void add_convert(CLI::App& app, int& exit_code) {
   verb->add_option("--group", o->group,
                    "With int4: inputs that share a scale, 16 or more (.onnx); 0: all")
       ->check(CLI::NonNegativeNumber);
+  verb->add_option("--prepend", o->prepend,
+                   "Feature words before the model, for example\n"
+                   "'Input(shape=[16000]), LogMel(rate=16000, frame=480, hop=320)'");
+  verb->add_option("--append", o->append, "Feature words behind it, for example 'Softmax()'");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = convert(*o); });
 }
