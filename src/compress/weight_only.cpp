@@ -30,7 +30,6 @@ ir::Tensor four_bits(const ir::Tensor& w, int64_t group) {
   const auto from = w.values<float>();
   ir::QuantParams quant;
   quant.axis = 1;
-  quant.group = group;
   ir::Tensor out(DType::kI8, w.shape());
   const auto to = out.mutable_values<int8_t>();
   for (int64_t first = 0; first < rows; first += step) {
@@ -56,7 +55,9 @@ ir::Tensor four_bits(const ir::Tensor& w, int64_t group) {
 }  // namespace
 
 Result<ir::Graph> quantize_weights_int4(const ir::Graph& graph, int64_t group) {
-  if (group < 0) return invalid_argument("expected a group of 0 or more inputs, found ", group);
+  if (group != 0 && (group < 16 || (group & (group - 1)) != 0)) {
+    return invalid_argument("expected groups of 16, 32, 64, ... inputs, or 0, found ", group);
+  }
   ir::Rewriter out(graph);
   int64_t count = 0;
   for (const ir::Node& node : graph.nodes) {

@@ -20,9 +20,6 @@ struct QuantParams {
   std::vector<float> scales;
   std::vector<int32_t> zero_points;
   int axis = -1;  ///< -1: per tensor
-  /// > 0: of a dense kernel [K, N], every so many rows have scales of their own: they are
-  /// [ceil(K / group), N], and axis is 1.
-  int64_t group = 0;
 
   bool operator==(const QuantParams&) const = default;
 };

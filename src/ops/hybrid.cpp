@@ -50,6 +50,17 @@ float real_sum(int64_t sum, float input_scale, const TensorType& w, size_t chann
 
 }  // namespace
 
+int64_t scale_group(const TensorType& w) {
+  if (!w.quant || w.quant->axis != 1 || w.shape.rank() != 2 || !w.shape.is_static()) return 0;
+  const auto scales = static_cast<int64_t>(w.quant->scales.size());
+  if (scales <= w.shape[1]) return 0;
+  // Doubling a group halves their number, so at most one size fits.
+  for (int64_t group = 16; group < w.shape[0]; group *= 2) {
+    if (group_count(w.shape[0], group) * w.shape[1] == scales) return group;
+  }
+  return 0;
+}
+
 SampleQuant sample_quant(float low, float high, bool asymmetric) {
   SampleQuant out;
   if (!asymmetric) {
@@ -105,7 +116,7 @@ void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs) {
   const auto k_size = static_cast<size_t>(in[1].shape()[0]);
   const auto n_size = static_cast<size_t>(in[1].shape()[1]);
   const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);
-  const int64_t given = in[1].type->quant->group;
+  const int64_t given = scale_group(*in[1].type);
   const size_t group = given > 0 ? static_cast<size_t>(given) : std::max<size_t>(k_size, 1);
   const float* x = in[0].as<float>();
   const auto* w = in[1].as<int8_t>();

@@ -14,6 +14,16 @@ bool is_hybrid(ConstViews in);
 /// input is not.
 inline const AttrDef kAsymmetricInputs{"asymmetric_inputs", false};
 
+/// A dense kernel [K, N] may have scales for groups of inputs: with axis 1 and more than N of them,
+/// they are [groups, N], every group a power of two of rows (at least 16) and the last one maybe
+/// shorter. The size of a group follows from their number; 0 if there is one group.
+int64_t scale_group(const TensorType& w);
+
+/// Groups of that size in so many rows.
+constexpr int64_t group_count(int64_t rows, int64_t group) {
+  return group <= 0 ? 1 : (rows + group - 1) / group;
+}
+
 /// How one sample is quantised: q = clamp(round(x * inverse + zero), low, 127), ties away from
 /// zero, and x = scale * (q - zero).
 struct SampleQuant {

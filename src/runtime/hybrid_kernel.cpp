@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/hybrid.h"
 #include "runtime/conv_shape.h"
 
 namespace ew::runtime {
@@ -146,7 +147,7 @@ std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c, const HybridTable& t
 std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c, const HybridTable& table) {
   const Shape& x = c.in[0]->shape;
   kernels::HybridShape shape{.rows = true};
-  shape.group = c.in[1]->quant->group;
+  shape.group = ops::scale_group(*c.in[1]);
   shape.conv.in_c = c.in[1]->shape[0];
   shape.conv.out_c = c.in[1]->shape[1];
   shape.conv.window.in_w = shape.conv.window.out_w = x.product(0, x.rank() - 1);

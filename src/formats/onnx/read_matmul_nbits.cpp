@@ -14,7 +14,6 @@ Tensor unpack(const Sizes& s, const Tensor& packed, const Tensor& scales) {
   Tensor w(DType::kI8, Shape{s.rows, s.columns});
   ir::QuantParams quant;
   quant.axis = 1;
-  quant.group = s.group;
   const auto bytes = packed.values<uint8_t>();
   const auto from = scales.values<float>();
   const auto to = w.mutable_values<int8_t>();
@@ -66,9 +65,9 @@ void read_matmul_nbits(Call& c) {
     return;
   }
   constexpr int64_t kMost = int64_t{1} << 31;
-  if (rows < 1 || columns < 1 || group < 16 || group % 2 != 0 || rows > kMost || columns > kMost ||
-      group > kMost) {
-    c.fail("expected positive K and N and an even block_size of 16 or more, found ", rows, ", ",
+  if (rows < 1 || columns < 1 || group < 16 || (group & (group - 1)) != 0 || rows > kMost ||
+      columns > kMost || group > kMost) {
+    c.fail("expected positive K and N and a block_size of 16, 32, 64, ..., found ", rows, ", ",
            columns, " and ", group);
     return;
   }

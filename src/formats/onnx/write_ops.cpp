@@ -4,6 +4,7 @@
 
 #include "formats/onnx/exporter.h"
 #include "formats/onnx/tensor_data.h"
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::formats::onnx {
@@ -228,8 +229,9 @@ std::string grouped_product(Exporter& e, const Node& node) {
   const ir::QuantParams& q = *w.type().quant;
   const int64_t rows = w.shape()[0];
   const int64_t columns = w.shape()[1];
-  const int64_t groups = (rows + q.group - 1) / q.group;
-  const int64_t bytes = (q.group + 1) / 2;
+  const int64_t group = ops::scale_group(w.type());
+  const int64_t groups = ops::group_count(rows, group);
+  const int64_t bytes = group / 2;
   Tensor packed(DType::kU8, Shape{columns, groups, bytes});
   Tensor scales(DType::kF32, Shape{columns * groups});
   const auto values = w.values<int8_t>();
@@ -239,8 +241,8 @@ std::string grouped_product(Exporter& e, const Node& node) {
       scales.mutable_values<float>()[static_cast<size_t>(c * groups + g)] =
           q.scales[static_cast<size_t>(g * columns + c)];
       for (int64_t i = 0; i < 2 * bytes; ++i) {
-        const int64_t row = g * q.group + i;
-        const bool exists = i < q.group && row < rows;
+        const int64_t row = g * group + i;
+        const bool exists = row < rows;
         const int value = exists ? values[static_cast<size_t>(row * columns + c)] : 0;
         out[static_cast<size_t>((c * groups + g) * bytes + i / 2)] |=
             static_cast<uint8_t>((value + 8) << (i % 2 * 4));
@@ -253,12 +255,12 @@ std::string grouped_product(Exporter& e, const Node& node) {
                {{"K", rows},
                 {"N", columns},
                 {"bits", int64_t{4}},
-                {"block_size", q.group},
+                {"block_size", group},
                 {"accuracy_level", int64_t{4}}});
 }
 
 bool is_grouped(const Exporter& e, ValueId w) {
-  return e.type(w).quant && e.type(w).quant->group > 0 && e.constant(w) != nullptr;
+  return ops::scale_group(e.type(w)) > 0 && e.constant(w) != nullptr;
 }
 
 bool export_product(Exporter& e, const Node& node) {

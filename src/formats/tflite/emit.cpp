@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "formats/half_weights.h"
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::formats::tflite {
@@ -46,7 +47,7 @@ Result<int32_t> EmitContext::weight(size_t i, const std::vector<int64_t>& perm,
                                     const std::vector<int64_t>& shape, int axis) const {
   const Tensor* data = constant(i);
   if (data == nullptr) return unsupported("weights that are computed at run time");
-  if (data->type().quant && data->type().quant->group > 0) {
+  if (data->type().quant && ops::scale_group(data->type()) > 0) {
     return unsupported("scales for groups of inputs; write .onnx, or one scale per output");
   }
   Tensor moved = *data;

@@ -4,7 +4,7 @@
 
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/kernels.h"
-#include "runtime/kernels/tile.h"
+#include "runtime/kernels/streamed_tile.h"
 
 namespace ew::kernels::EW_TARGET {
 
@@ -86,8 +86,39 @@ void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const fl
   }
 }
 
+/// A product of at most kStreamedRows rows with a packed B of any element type.
+template <typename Elements>
+void gemm_streamed(const GemmArgs& g, const typename Elements::Element* packed, ThreadPool* pool) {
+  if (g.m <= 0 || g.n <= 0) return;
+  const GemmPlan plan(g);
+  const Panels& panels = plan.panels;
+  const int64_t block = reduction_block(plan.vectors, g.m);
+  ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
+  parallel_for(wide, panels.count, [&](int64_t p) {
+    const int64_t first = panels.begin(p);
+    const int vectors = panels.width(p);
+    const auto run = find_streamed<Elements>(vectors, g.m);
+    Tile t;
+    t.a_row = g.lda;
+    t.c = g.c + first;
+    t.ldc = g.ldc;
+    t.last = panels.last(p);
+    for (int64_t k = 0; k == 0 || k < g.k; k += block) {
+      t.length = min_of(block, g.k - k);
+      t.a = g.a + k;
+      t.bias = k == 0 && g.bias != nullptr ? g.bias + first : nullptr;
+      t.accumulate = g.accumulate || k > 0;
+      if (k + block >= g.k) t.clamp = g.clamp;
+      run(t, packed + g.k * first + k * vectors * kLanes);
+    }
+  });
+}
+
 inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
   if (g.m <= 0 || g.n <= 0) return;
+  if (g.is_packed && g.m <= kStreamedRows && !g.transpose_a) {
+    return gemm_streamed<FloatElements>(g, g.b, pool);
+  }
   const GemmPlan plan(g);
   const int64_t row_blocks = ceil_div(g.m, kRowBlock);
   // Waking a thread costs microseconds: small products stay on this one.

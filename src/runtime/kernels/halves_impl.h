@@ -87,79 +87,16 @@ inline void widen(int64_t n, const uint16_t* x, HalfType type, float* y, ThreadP
   widen_type<HalfType::kBF16>(n, x, y, pool);
 }
 
-/// t.b is not used: B is `b`, rows of kVectors vectors.
-template <int kRows, int kVectors, HalfType kType>
-void run_half_tile(const Tile& t, const uint16_t* b) {
-  Vec sum[kRows][kVectors];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = zero();
-  }
-  const float* a = t.a;
-  for (int64_t l = t.length; l > 0; --l, ++a, b += kVectors * kLanes) {
-    Vec bv[kVectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) bv[j] = load_halves<kType>(b + j * kLanes);
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      const Vec av = set1(a[r * t.a_row]);
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
-    }
-  }
-  if (t.last == kLanes) {
-    finish_tile<kRows, kVectors, false>(t, sum);
-  } else {
-    finish_tile<kRows, kVectors, true>(t, sum);
-  }
-}
-
-using HalfFunction = void (*)(const Tile&, const uint16_t*);
-
-template <int kVectors, HalfType kType>
-HalfFunction half_tile(int64_t rows) {
-  static constexpr HalfFunction kTiles[] = {
-      run_half_tile<1, kVectors, kType>, run_half_tile<2, kVectors, kType>,
-      run_half_tile<3, kVectors, kType>, run_half_tile<4, kVectors, kType>};
-  return kTiles[rows - 1];
-}
-
 template <HalfType kType>
-HalfFunction find_half_tile(int vectors, int64_t rows) {
-  if (vectors == 1) return half_tile<1, kType>(rows);
-  if constexpr (kMaxVectors > 2) {
-    if (vectors == 3) return half_tile<3, kType>(rows);
-    if (vectors == 4) return half_tile<4, kType>(rows);
-  }
-  return half_tile<2, kType>(rows);
-}
+struct HalfElements {
+  using Element = uint16_t;
+  static EW_INLINE Vec load(const uint16_t* p) { return load_halves<kType>(p); }
+};
 
 inline void gemm_halves(const GemmArgs& g, const uint16_t* packed, HalfType type,
                         ThreadPool* pool) {
-  if (g.m <= 0 || g.n <= 0) return;
-  const Panels panels = GemmPlan(g).panels;
-  const int64_t block = reduction_block(GemmPlan(g).vectors, g.m);
-  ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
-  parallel_for(wide, panels.count, [&](int64_t p) {
-    const int64_t first = panels.begin(p);
-    const int vectors = panels.width(p);
-    const HalfFunction run = type == HalfType::kF16 ? find_half_tile<HalfType::kF16>(vectors, g.m)
-                                                    : find_half_tile<HalfType::kBF16>(vectors, g.m);
-    Tile t;
-    t.a_row = g.lda;
-    t.c = g.c + first;
-    t.ldc = g.ldc;
-    t.last = panels.last(p);
-    for (int64_t k = 0; k == 0 || k < g.k; k += block) {
-      t.length = min_of(block, g.k - k);
-      t.a = g.a + k;
-      t.bias = k == 0 && g.bias != nullptr ? g.bias + first : nullptr;
-      t.accumulate = g.accumulate || k > 0;
-      if (k + block >= g.k) t.clamp = g.clamp;
-      run(t, packed + g.k * first + k * vectors * kLanes);
-    }
-  });
+  if (type == HalfType::kF16) return gemm_streamed<HalfElements<HalfType::kF16>>(g, packed, pool);
+  gemm_streamed<HalfElements<HalfType::kBF16>>(g, packed, pool);
 }
 
 }  // namespace ew::kernels::EW_TARGET

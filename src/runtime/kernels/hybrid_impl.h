@@ -163,7 +163,7 @@ struct HybridPlan {
   /// Elements of a quantised sample, with what the last step may read beyond it.
   int64_t sample_size() const {
     const int64_t rows = image.needs_copy() ? image.rows : max_of(image.rows, image.h);
-    return round_up(rows * image.row_stride() + 4 * kPack, 64);
+    return round_up(rows * image.row_stride() + shape.group + 4 * kPack, 64);
   }
 };
 
@@ -195,7 +195,7 @@ inline void pack_nibbles(std::span<const HybridWeight> weights, uint8_t* out) {
     for (int64_t i = 0; i < kVector; ++i) {
       const int low = weights[static_cast<size_t>(pair + i)] + 8;
       const int high = weights[static_cast<size_t>(pair + kVector + i)] + 8;
-      *out++ = static_cast<uint8_t>(low | high << 4);
+      *out++ = static_cast<uint8_t>(low | (high << 4));
     }
   }
 }
@@ -371,14 +371,14 @@ constexpr int hybrid_rows(int vectors) {
   return kRows[vectors];
 }
 
-template <int kVectors, size_t... kIndex>
+template <int kVectors, bool kNibbles, size_t... kIndex>
 constexpr std::array<HybridFunction, 12> hybrid_tiles(std::index_sequence<kIndex...>) {
-  return {run_hybrid<static_cast<int>(kIndex) + 1, kVectors>...};
+  return {run_hybrid<static_cast<int>(kIndex) + 1, kVectors, kNibbles>...};
 }
 
-template <int kVectors>
-inline constexpr std::array<HybridFunction, 12> kHybridTiles =
-    hybrid_tiles<kVectors>(std::make_index_sequence<static_cast<size_t>(hybrid_rows(kVectors))>());
+template <int kVectors, bool kNibbles>
+inline constexpr std::array<HybridFunction, 12> kHybridTiles = hybrid_tiles<kVectors, kNibbles>(
+    std::make_index_sequence<static_cast<size_t>(hybrid_rows(kVectors))>());
 
 inline HybridFunction find_hybrid(int vectors, bool nibbles, int64_t rows) {
   const auto r = static_cast<size_t>(rows - 1);
