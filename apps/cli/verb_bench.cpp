@@ -15,6 +15,7 @@
 
 #include "common.h"
 #include "energy.h"
+#include "stream.h"
 #include "verbs.h"
 
 extern char** environ;  // NOLINT: the name is POSIX'
@@ -29,6 +30,7 @@ struct BenchOptions {
   double peak = 0;
   bool profile = false;
   bool energy = false;
+  StreamFlags stream;
 };
 
 using Clock = std::chrono::steady_clock;
@@ -170,6 +172,11 @@ Result<double> measure_energy(Session& session, double min_us) {
 }
 
 int bench(const BenchOptions& o) {
+  if (o.stream.stream) {
+    const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+    if (!model.ok()) return fail(model.error());
+    return bench_stream(*model, o.stream, o.common, o.batch_ms);
+  }
   Result<Session> session = open_session(o);
   if (!session.ok()) return fail(session.error());
   const Timing timing = time_runs(*session, o.batch_ms);
@@ -238,6 +245,7 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   verb->add_flag("--profile", o->profile, "Print every layer's time on stderr");
   verb->add_option("--peak", o->peak, "GMAC/s that the cores can reach, for shares of it");
+  add_stream_flags(*verb, o->stream);
   verb->add_flag("--energy", o->energy,
                  "Measure the energy of a run where the kernel counts it (RAPL)");
   add_common(*verb, o->common);

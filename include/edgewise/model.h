@@ -8,6 +8,7 @@
 
 #include "edgewise/array.h"
 #include "edgewise/data.h"
+#include "edgewise/dtype.h"
 #include "edgewise/training.h"
 
 namespace ew {
@@ -36,6 +37,14 @@ struct SaveOptions {
   std::string target = "native";
   /// Of an `.ew`: a file with the Ed25519 private key (PEM, PKCS #8) to sign it with.
   std::string sign_key = "";
+  /// How `.tflite` and `.onnx` store the kernels of float layers: kF32, or rounded to kF16 or (only
+  /// `.onnx`) kBF16 with half the bytes. Error kInvalidArgument for a weight that kF16 cannot hold.
+  DType weights = DType::kF32;
+  /// Dense kernels in four bits instead, with a scale per output (`.tflite`, `.onnx`) or, with a
+  /// group above 0, per output and so many inputs (`.onnx`); their inputs are quantised at run
+  /// time.
+  bool int4_weights = false;
+  int64_t int4_group = 0;
 };
 
 /// What predict() computes with.
@@ -64,6 +73,14 @@ class Model {
   /// Puts a Rescaling(factor) layer behind every input, so that raw data can go in. Weights,
   /// compiled state and file form of the other layers stay as they are.
   Result<void> add_rescaling(double factor);
+
+  /// Puts feature words (docs/guide/features.md) before the first input or behind the first output,
+  /// as part of the graph. What stands before begins with the shape of one sample that goes in:
+  /// "Input(shape=[16000]), LogMel(rate=16000, frame=480, hop=320, mels=40)". The model then has no
+  /// Keras form: save it as .onnx. Errors: kInvalidArgument for an unknown word or argument (with
+  /// the nearest one) and for shapes that do not meet.
+  Result<void> prepend(const std::string& features);
+  Result<void> append(const std::string& features);
 
   /// Trains on the data's training part, watching its validation part. An error leaves the model as
   /// it was, except kInterrupted, which keeps what was reached.

@@ -3,6 +3,13 @@
 
 namespace ew::agent {
 
-std::span<const SinkType* const> sink_types() { return {}; }
+extern const SinkType kFileSink;
+extern const SinkType kMqttSink;
+extern const SinkType kStdoutSink;
+
+std::span<const SinkType* const> sink_types() {
+  static constexpr const SinkType* kTypes[] = {&kFileSink, &kMqttSink, &kStdoutSink};
+  return kTypes;
+}
 
 }  // namespace ew::agent

@@ -3,6 +3,15 @@
 
 namespace ew::agent {
 
-std::span<const SourceType* const> source_types() { return {}; }
+extern const SourceType kFileSource;
+extern const SourceType kMqttSource;
+extern const SourceType kStdinSource;
+extern const SourceType kSyntheticSource;
+
+std::span<const SourceType* const> source_types() {
+  static constexpr const SourceType* kTypes[] = {&kFileSource, &kMqttSource, &kStdinSource,
+                                                 &kSyntheticSource};
+  return kTypes;
+}
 
 }  // namespace ew::agent

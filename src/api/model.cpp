@@ -8,6 +8,7 @@
 #include "api/fit.h"
 #include "api/model_impl.h"
 #include "base/file.h"
+#include "compress/weight_only.h"
 #include "formats/load.h"
 #include "formats/save.h"
 #include "runtime/executor.h"
@@ -175,10 +176,17 @@ Result<std::vector<std::string>> save(const Model& model, const std::string& pat
   formats::SaveOptions o;
   o.keras_version = static_cast<formats::KerasVersion>(options.keras_version);
   o.include_optimizer = options.include_optimizer;
+  o.weights = options.weights;
   if (formats::is_deployed_format(path)) {
-    EW_TRY(const ir::Model deployed, api::deployed_model(model.impl().model));
+    EW_TRY(ir::Model deployed, api::deployed_model(model.impl().model));
+    if (options.int4_weights) {
+      EW_TRY(deployed.graph, compress::quantize_weights_int4(deployed.graph, options.int4_group));
+    }
     EW_TRY(const formats::SaveReport report, formats::save_model(deployed, path, o));
     return report.notes;
+  }
+  if (options.int4_weights) {
+    return invalid_argument(path, ": cannot hold int4 weights; .tflite and .onnx can");
   }
   EW_TRY(const formats::SaveReport report, formats::save_model(model.impl().model, path, o));
   return report.notes;

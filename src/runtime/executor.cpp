@@ -22,8 +22,8 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->graph_ = std::move(graph);
   executor->options_ = options;
   executor->find_regions();
-  executor->release_packed_weights();
   EW_TRY_VOID(executor->prepare_steps(options));
+  executor->release_packed();
   executor->place_buffers();
   executor->link_views();
   return executor;
@@ -98,27 +98,6 @@ std::optional<ir::PackedSection> Executor::packed() const {
   return section;
 }
 
-// Regions have packed their weights: the graph's own would be held twice.
-void Executor::release_packed_weights() {
-  if (!options_.constant_parameters || options_.reference_only) return;
-  std::vector<bool> is_read(graph_.values.size(), false);
-  const auto read = [&](ValueId id) {
-    if (id != kNoValue) is_read[static_cast<size_t>(id)] = true;
-  };
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i].is_inside) continue;
-    for (const ValueId id :
-         steps_[i].region ? steps_[i].region->inputs() : graph_.nodes[i].inputs) {
-      read(id);
-    }
-  }
-  for (const ValueId id : graph_.outputs) read(id);
-  for (const ValueId id : options_.keep) read(id);
-  for (size_t i = 0; i < is_read.size(); ++i) {
-    if (!is_read[i]) graph_.values[i].data = ir::Tensor();
-  }
-}
-
 std::vector<const int8::Region*> Executor::regions() const {
   std::vector<const int8::Region*> found;
   for (const Step& step : steps_) {
@@ -154,6 +133,39 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
   }
   workspace_ = std::make_unique<ir::Buffer>(workspace_bytes);
   return {};
+}
+
+// Constants that regions and kernels hold in layouts of their own need not lie here a second time.
+void Executor::release_packed() {
+  std::vector<bool> is_needed(graph_.values.size(), true);
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    const ValueKind kind = graph_.values[i].kind;
+    is_needed[i] = kind != ValueKind::kConstant &&
+                   (kind != ValueKind::kParameter || !options_.constant_parameters);
+  }
+  const auto need = [&](ValueId id) {
+    if (id != kNoValue) is_needed[static_cast<size_t>(id)] = true;
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (step.is_inside) continue;
+    const std::vector<ValueId>& inputs =
+        step.region ? step.region->inputs() : graph_.nodes[i].inputs;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!step.kernel || step.kernel->needs_input(k)) need(inputs[k]);
+    }
+  }
+  for (const ValueId id : graph_.outputs) need(id);
+  for (const ValueId id : graph_.losses) need(id);
+  for (const ValueId id : graph_.output_masks) need(id);
+  for (const ir::Update& update : graph_.updates) {
+    need(update.value);
+    need(update.parameter);
+  }
+  for (const ValueId id : options_.keep) need(id);
+  for (size_t i = 0; i < is_needed.size(); ++i) {
+    if (!is_needed[i]) graph_.values[i].data = {};
+  }
 }
 
 void Executor::place_buffers() {
@@ -284,7 +296,8 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
 
 void Executor::run_step(const Step& step) {
   if (step.region) {
-    step.region->run(step.in, step.out, options_.profile ? nanoseconds_.data() : nullptr);
+    step.region->run(step.in, step.out, options_.pool,
+                     options_.profile ? nanoseconds_.data() : nullptr);
   } else if (step.is_inside) {
     return;
   } else if (step.kernel) {

@@ -84,7 +84,7 @@ class Executor {
   void run_step(const Step& step);
   Status prepare_steps(const ExecutorOptions& options);
   void find_regions();
-  void release_packed_weights();
+  void release_packed();
   const kernels::int8::Int8Table& int8_table() const;
   std::vector<bool> needed_outside(size_t first, size_t last) const;
   void place_buffers();

@@ -12,6 +12,10 @@ using ir::Node;
 using ir::ValueId;
 using kernels::int8::Rounding;
 
+Share copy_share(const Layout& l) {
+  return {.units = l.images * l.h, .cost = kCopyCost * l.images * l.h * l.w * l.c};
+}
+
 void RequantPlace::link(const uint8_t* constants) {
   const auto at = [&](size_t place) { return static_cast<const void*>(constants + place); };
   requant.bias = static_cast<const int32_t*>(at(bias));
@@ -40,6 +44,12 @@ Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const Region
 void Builder::find_views() {
   for (size_t i = first_; i < last_; ++i) {
     const Node& node = graph_.nodes[i];
+    if (node.op == &ops::kConcat) {
+      // Along other axes than the channels it is written in runs, which a border would cut.
+      const int64_t axis = node.attrs.integer("axis");
+      const bool is_channels = axis == -1 || axis + 1 == graph_.type(node.outputs[0]).shape.rank();
+      if (!is_channels) is_plain_[static_cast<size_t>(node.outputs[0])] = true;
+    }
     if (!node.op->is_view || !is_int8(graph_, node.inputs[0])) continue;
     const ValueId from = root(node.inputs[0]);
     roots_[static_cast<size_t>(node.outputs[0])] = from;
@@ -176,12 +186,14 @@ Builder::Placed Builder::use_any(ValueId id) {
     const Placed placed{new_slot(layout.bytes()), layout};
     fill_border(placed, of);
     touch(placed.slot);
-    step([placed, source, flip = table_.flip](uint8_t* const* slots) {
+    shared_step(copy_share(layout), [placed, source, flip = table_.flip](
+                                        uint8_t* const* slots, int64_t first, int64_t last) {
       const Layout& l = placed.layout;
-      for (int64_t n = 0; n < l.images; ++n) {
-        flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.w * l.c, .out_row = l.row()},
-             slots[source] + n * l.h * l.w * l.c, slots[placed.slot] + n * l.image() + l.origin());
-      }
+      const int64_t row = l.w * l.c;
+      for_images(l.h, first, last, [&](int64_t n, int64_t y, int64_t rows) {
+        flip({.rows = rows, .bytes = row, .in_row = row, .out_row = l.row()},
+             slots[source] + (n * l.h + y) * row, slots[placed.slot] + l.at(n, y));
+      });
     });
     it = placed_.emplace(of, placed);
   }
@@ -366,28 +378,50 @@ void Builder::hand_out(ValueId y) {
   if (outside_in_.contains(root(y))) return;  // a view of what lies outside already
   const Placed from = use_any(y);
   const Slot to = outside_output(y);
-  step([from, to, flip = table_.flip](uint8_t* const* slots) {
-    const Layout& l = from.layout;
-    for (int64_t n = 0; n < l.images; ++n) {
-      flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.row(), .out_row = l.w * l.c},
-           slots[from.slot] + n * l.image() + l.origin(), slots[to] + n * l.h * l.w * l.c);
-    }
-  });
+  shared_step(copy_share(from.layout),
+              [from, to, flip = table_.flip](uint8_t* const* slots, int64_t first, int64_t last) {
+                const Layout& l = from.layout;
+                const int64_t row = l.w * l.c;
+                for_images(l.h, first, last, [&](int64_t n, int64_t top, int64_t rows) {
+                  flip({.rows = rows, .bytes = row, .in_row = l.row(), .out_row = row},
+                       slots[from.slot] + l.at(n, top), slots[to] + (n * l.h + top) * row);
+                });
+              });
+}
+
+// What kernels may read behind every slot.
+std::vector<int64_t> Builder::slack() const {
+  constexpr int64_t kVector = 64;
+  std::vector<int64_t> behind(slots_.size(), kVector);
+  for (const auto& [id, placed] : placed_) {
+    const Layout& l = placed.layout;
+    // Only windows reach further.
+    if (l.h == 1 && l.w == 1 && !l.border.any()) continue;
+    behind[static_cast<size_t>(placed.slot)] = kernels::int8::kSlackBytes + (l.h > 1 ? l.row() : 0);
+  }
+  return behind;
 }
 
 void Builder::finish() {
   std::vector<ir::BufferLifetime> lifetimes;
   std::vector<size_t> owners;
-  int64_t longest_row = 0;
-  for (const auto& [id, placed] : placed_) longest_row = std::max(longest_row, placed.layout.row());
+  const std::vector<int64_t> behind = slack();
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].bytes < 0) continue;
     lifetimes.push_back({slots_[i].bytes, slots_[i].first, slots_[i].last});
     owners.push_back(i);
   }
+  region_->lower_bound_bytes_ = ir::lower_bound_bytes(lifetimes);
+  for (const auto& step : region_->steps_) region_->cost_ += step->share().cost;
+  if (region_->may_share()) {
+    // While one thread reads behind its input, which has no effect, no other may write there.
+    for (ir::BufferLifetime& b : lifetimes) b.bytes += kernels::int8::kSlackBytes;
+  }
   const ir::MemoryPlan plan = ir::plan_memory(lifetimes);
-  region_->arena_bytes_ = plan.arena_bytes + longest_row + kernels::int8::kSlackBytes;
-  region_->lower_bound_bytes_ = plan.lower_bound_bytes;
+  for (size_t i = 0; i < owners.size(); ++i) {
+    region_->arena_bytes_ = std::max(region_->arena_bytes_,
+                                     plan.offsets[i] + slots_[owners[i]].bytes + behind[owners[i]]);
+  }
   region_->arena_ = std::make_unique<ir::Buffer>(static_cast<size_t>(region_->arena_bytes_));
   auto* base = static_cast<uint8_t*>(region_->arena_->data());
   region_->slots_.assign(slots_.size(), nullptr);

@@ -1,6 +1,7 @@
 #pragma once
 // What the parts of an int8 region are built with. Internal to this folder.
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -22,6 +23,18 @@ namespace ew::runtime::int8 {
 /// An index into the region's table of addresses.
 using Slot = int;
 
+/// How a step may be shared out: equal units that do not depend on each other, and what all of them
+/// cost, in products of a convolution.
+struct Share {
+  int64_t units = 1;
+  int64_t cost = 0;
+};
+
+/// Of a byte that is moved, added or looked up.
+inline constexpr int64_t kCopyCost = 8;
+/// Rows of an image as units.
+Share copy_share(const Layout&);
+
 /// One call of a kernel. run() neither allocates nor fails.
 class Step {
  public:
@@ -29,7 +42,9 @@ class Step {
   virtual ~Step() = default;
   /// Called once, when the region's constants have their place.
   virtual void link(const uint8_t*) {}
-  virtual void run(uint8_t* const* slots) const = 0;
+  /// Units [first, last) of share().units.
+  virtual void run(uint8_t* const* slots, int64_t first, int64_t last) const = 0;
+  virtual Share share() const { return {}; }
   int node() const { return node_; }
 
  private:
@@ -99,8 +114,12 @@ class Builder {
   /// Bytes for use while this node runs.
   Slot scratch(int64_t bytes);
 
+  /// run(slots): a step that is not shared out.
   template <typename F>
   void step(F run);
+  /// run(slots, first, last): likewise, of `share.units` units.
+  template <typename F>
+  void shared_step(Share share, F run);
   void add_step(std::unique_ptr<Step> step);
 
   /// Whether the region's constants come from a file: nothing is to be packed or proved, and
@@ -146,6 +165,7 @@ class Builder {
                   RequantPlace& place);
   void hand_out(ir::ValueId id);
   void end_node();
+  std::vector<int64_t> slack() const;
   void finish();
   bool takes_packed() const;
   size_t reserve(size_t bytes);
@@ -218,16 +238,36 @@ void Builder::know(F find, T&... values) {
 }
 
 template <typename F>
-void Builder::step(F run) {
+void Builder::shared_step(Share share, F run) {
   class Callable final : public Step {
    public:
-    Callable(int node, F f) : Step(node), f_(std::move(f)) {}
-    void run(uint8_t* const* slots) const override { f_(slots); }
+    Callable(int node, Share share, F f) : Step(node), share_(share), f_(std::move(f)) {}
+    void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
+      f_(slots, first, last);
+    }
+    Share share() const override { return share_; }
 
    private:
+    Share share_;
     F f_;
   };
-  add_step(std::make_unique<Callable>(node_, std::move(run)));
+  add_step(std::make_unique<Callable>(node_, share, std::move(run)));
+}
+
+template <typename F>
+void Builder::step(F run) {
+  shared_step({}, [f = std::move(run)](uint8_t* const* slots, int64_t, int64_t) { f(slots); });
+}
+
+/// Calls f(image, first row, rows) for rows [first, last) of images of `h` rows.
+template <typename F>
+void for_images(int64_t h, int64_t first, int64_t last, F f) {
+  while (first < last) {
+    const int64_t row = first % h;
+    const int64_t rows = std::min(h - row, last - first);
+    f(first / h, row, rows);
+    first += rows;
+  }
 }
 
 /// A kind of node. `border`: what input 0 must have around it. `add`: appends the node's steps.
@@ -247,7 +287,6 @@ bool is_constant(const ir::Graph& graph, ir::ValueId id, bool constant_parameter
 
 // The kinds, by file.
 bool supports_conv(const ir::Graph&, const ir::Node&, bool constant_parameters);
-bool supports_depthwise(const ir::Graph&, const ir::Node&, bool constant_parameters);
 bool supports_dense(const ir::Graph&, const ir::Node&, bool constant_parameters);
 Border conv_border(const ir::Graph&, const ir::Node&);
 void add_conv(Builder&, const ir::Node&);

@@ -94,7 +94,7 @@ class SumStep final : public Step {
   void link(const uint8_t* constants) override {
     for (RequantPlace& place : requants) place.link(constants);
   }
-  void run(uint8_t* const* slots) const override {
+  void run(uint8_t* const* slots, int64_t, int64_t) const override {
     const Layout& from = in.layout;
     const Layout& to = out.layout;
     auto* sums = reinterpret_cast<int32_t*>(slots[scratch]);

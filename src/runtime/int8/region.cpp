@@ -1,5 +1,6 @@
 #include "runtime/int8/region.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "ops/selected.h"
@@ -10,7 +11,7 @@ namespace {
 
 const NodeKind kKinds[] = {
     {EW_IF_SELECTED(conv, Conv), supports_conv, conv_border, add_conv},
-    {EW_IF_SELECTED(depthwise_conv, DepthwiseConv), supports_depthwise, conv_border, add_depthwise},
+    {EW_IF_SELECTED(depthwise_conv, DepthwiseConv), supports_conv, conv_border, add_depthwise},
     {EW_IF_SELECTED(dense, Dense), supports_dense, nullptr, add_dense},
     {EW_IF_SELECTED(avg_pool, AvgPool), supports_pool, nullptr, add_avg_pool},
     {EW_IF_SELECTED(max_pool, MaxPool), supports_pool, nullptr, add_max_pool},
@@ -86,7 +87,26 @@ std::unique_ptr<Region> Region::build(const ir::Graph& graph, size_t first, size
 
 ir::PackedPart Region::packed() const { return packed_; }
 
-void Region::run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds) {
+// Waking the pool, which sleeps between two runs, costs about as much as this.
+bool Region::may_share() const { return cost_ >= 6'000'000; }
+
+void Region::run_step(const Step& step, ThreadPool* pool) {
+  constexpr int64_t kLeastPart = 100'000;  // products that starting and ending a loop are worth
+  const Share share = pool == nullptr || !may_share() ? Share() : step.share();
+  int64_t parts = 1;
+  if (share.cost >= 2 * kLeastPart) {
+    // Twice as many parts as threads where they stay large: a thread that is held up gets fewer.
+    const int64_t threads = pool->threads();
+    const int64_t wanted = share.cost >= 16 * kLeastPart * threads ? 2 * threads : threads;
+    parts = std::min({share.units, wanted, share.cost / kLeastPart});
+  }
+  if (parts <= 1) return step.run(slots_.data(), 0, step.share().units);
+  pool->run(parts, [&](int64_t i) {
+    step.run(slots_.data(), share.units * i / parts, share.units * (i + 1) / parts);
+  });
+}
+
+void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* nanoseconds) {
   for (size_t i = 0; i < in.size(); ++i) {
     // Steps only read what lies outside.
     slots_[static_cast<size_t>(input_slots_[i])] =
@@ -95,13 +115,14 @@ void Region::run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds) {
   for (size_t i = 0; i < out.size(); ++i) {
     slots_[static_cast<size_t>(output_slots_[i])] = static_cast<uint8_t*>(out[i].data);
   }
+  if (pool != nullptr && pool->threads() == 1) pool = nullptr;
   if (nanoseconds == nullptr) {
-    for (const auto& step : steps_) step->run(slots_.data());
+    for (const auto& step : steps_) run_step(*step, pool);
     return;
   }
   int64_t before = now();
   for (const auto& step : steps_) {
-    step->run(slots_.data());
+    run_step(*step, pool);
     const int64_t after = now();
     nanoseconds[step->node()] += after - before;
     before = after;

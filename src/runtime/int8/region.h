@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "ir/graph.h"
 #include "ir/packed.h"
 #include "runtime/kernels/int8/int8_kernels.h"
@@ -38,9 +39,10 @@ class Region {
   const std::vector<ir::ValueId>& inputs() const { return inputs_; }
   const std::vector<ir::ValueId>& outputs() const { return outputs_; }
 
-  /// Runs all steps. `nanoseconds`, if not null, has one entry per node of the graph; the time of
-  /// every step is added to its node's.
-  void run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds);
+  /// Runs all steps; those that are worth it on all threads of `pool`, if it is not null. The bytes
+  /// do not depend on it. `nanoseconds`, if not null, has one entry per node of the graph; the time
+  /// of every step is added to its node's.
+  void run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* nanoseconds);
 
   /// Borders included; the lower bound is the most that is alive at any one step.
   int64_t arena_bytes() const { return arena_bytes_; }
@@ -58,6 +60,8 @@ class Region {
  private:
   friend class Builder;
   Region();
+  bool may_share() const;  // its steps among threads
+  void run_step(const Step& step, ThreadPool* pool);
 
   std::vector<ir::ValueId> inputs_;
   std::vector<ir::ValueId> outputs_;
@@ -72,6 +76,7 @@ class Region {
   ir::PackedPart packed_;
   int64_t arena_bytes_ = 0;
   int64_t lower_bound_bytes_ = 0;
+  int64_t cost_ = 0;  // of all steps
   int64_t blocks_ = 0;
   int64_t exact_blocks_ = 0;
 };

@@ -15,6 +15,17 @@ namespace vnni {
 extern const Int8Table kInt8Table;
 }
 #endif
+#if defined(__aarch64__)
+namespace neon {
+extern const Int8Table kInt8Table;
+}
+namespace neon_dotprod {
+extern const Int8Table kInt8Table;
+}
+namespace neon_i8mm {
+extern const Int8Table kInt8Table;
+}
+#endif
 
 const Int8Table& int8_kernels(CpuTarget target) {
 #if defined(__x86_64__)
@@ -27,6 +38,18 @@ const Int8Table& int8_kernels(CpuTarget target) {
   if constexpr (is_built(CpuTarget::kAvx2)) {
     const bool may = target != CpuTarget::kPortable && is_supported(CpuTarget::kAvx2);
     if (is_only(CpuTarget::kAvx2) || may) return avx2::kInt8Table;
+  }
+#endif
+#if defined(__aarch64__)
+  switch (target) {
+    case CpuTarget::kNeonI8mm:
+      return neon_i8mm::kInt8Table;
+    case CpuTarget::kNeonDotprod:
+      return neon_dotprod::kInt8Table;
+    case CpuTarget::kNeon:
+      return neon::kInt8Table;
+    default:
+      break;
   }
 #endif
   static_cast<void>(target);

@@ -146,6 +146,8 @@ struct Int8Table {
                      int64_t channels, uint8_t* y);
   /// Stored + 128 of round(x / scale) + zero, ties away from zero; NaN gives the zero point.
   void (*quantize)(int64_t n, const float* x, float scale, int32_t zero, uint8_t* y);
+  /// y = (x - zero) * scale; `zero` is that of the bytes.
+  void (*dequantize)(int64_t n, const uint8_t* x, float scale, int32_t zero, float* y);
 };
 
 /// The int8 kernels of the best instruction set that `target` stands for on this machine.
