@@ -7,8 +7,13 @@
 
 namespace ew::kernels::int8::EW_INT8_TARGET {
 
+#define EW_TEXT_OF(name) #name
+#define EW_TEXT(name) EW_TEXT_OF(name)
+
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .name = EW_TEXT(EW_INT8_TARGET),
+    .pack_version = 1,
     .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
