@@ -28,6 +28,7 @@ const Int8Table kInt8Table{
     .requantize = requantize,
     .max_pixels = max_pixels,
     .quantize = quantize,
+    .dequantize = plain_dequantize,
 };
 
 }  // namespace ew::kernels::int8::EW_INT8_TARGET
