@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   ew::cli::add_train(app, exit_code);
   ew::cli::add_optimize(app, exit_code);
   ew::cli::add_bench(app, exit_code);
+  ew::cli::add_agent_verbs(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

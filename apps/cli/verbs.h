@@ -14,5 +14,7 @@ void add_evaluate(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
 void add_optimize(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
+/// run, check, replay, ledger and schema.
+void add_agent_verbs(CLI::App& app, int& exit_code);
 
 }  // namespace ew::cli

@@ -304,6 +304,10 @@ Checked read_document(Result<host::YamlNode> root, const std::string& file,
 
 }  // namespace
 
+Checked check_document(const host::YamlNode& root, const std::string& file) {
+  return read_document(host::YamlNode(root), file, {});
+}
+
 Checked load_app(const std::string& path, const std::vector<Override>& overrides) {
   return read_document(host::load_yaml(path), path, overrides);
 }

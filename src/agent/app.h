@@ -98,6 +98,8 @@ struct Checked {
 Checked load_app(const std::string& path, const std::vector<Override>& overrides = {});
 Checked parse_app(std::string_view text, const std::string& file,
                   const std::vector<Override>& overrides = {});
+/// The app under a node of another document (tests).
+Checked check_document(const host::YamlNode& root, const std::string& file);
 
 /// The JSON Schema (draft 2020-12) of app files, from the same tables.
 std::string app_schema();

@@ -14,7 +14,7 @@ struct Layout {
   bool has_source_fields = false;
   bool is_json = true;
   bool is_row = true;  ///< false for windows' results
-  std::vector<std::string> names;
+  std::vector<std::string> names = {};
 };
 
 /// Gives rows of one layout the layout of a consumer that takes several.
@@ -142,9 +142,9 @@ class PipelineBuilder {
 
   /// How the rows that a consumer sees are laid out, and the scope of its expressions.
   struct Inputs {
-    Layout layout;
+    Layout layout = {};
     bool is_mapped = false;  ///< several layouts: rows are mapped to `layout.names`
-    std::vector<std::string> from;
+    std::vector<std::string> from = {};
     std::vector<std::string>* used = nullptr;  ///< names that expressions asked for
   };
 
