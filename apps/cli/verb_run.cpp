@@ -147,7 +147,7 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help,
 
 }  // namespace
 
-void add_agent_verbs(CLI::App& app, int& exit_code) {
+void add_run(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<AppOptions>();
   CLI::App* verb =
       add_verb(app, "run",
@@ -156,31 +156,40 @@ void add_agent_verbs(CLI::App& app, int& exit_code) {
                o, exit_code, run);
   verb->add_flag("--dry-run", o->is_dry_run, "Show the plan with its memory and end");
   verb->add_option("--record", o->record, "Folder that keeps all input, for replay");
+}
 
+void add_check(CLI::App& app, int& exit_code) {
   add_verb(app, "check",
            "Find every fault of an app file, with line and nearest word\n"
            "Example: edgewise check pump.yaml",
            std::make_shared<AppOptions>(), exit_code, check);
+}
 
-  auto r = std::make_shared<AppOptions>();
-  verb = add_verb(app, "replay",
-                  "Run a recording through an app in virtual time: the same events, bit for bit\n"
-                  "Example: edgewise replay pump.yaml --from rec --out events.jsonl",
-                  r, exit_code, run_replay);
-  verb->add_option("--from", r->from, "Folder that run --record wrote")->required();
-  verb->add_option("--speed", r->speed, "max, or a factor of the recorded time");
-  verb->add_option("--out", r->out, "File for the events; without it stdout");
-  verb->add_flag("--all", r->has_all, "Everything that would leave, not only events");
+void add_replay(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<AppOptions>();
+  CLI::App* verb =
+      add_verb(app, "replay",
+               "Run a recording through an app in virtual time: the same events, bit for bit\n"
+               "Example: edgewise replay pump.yaml --from rec --out events.jsonl",
+               o, exit_code, run_replay);
+  verb->add_option("--from", o->from, "Folder that run --record wrote")->required();
+  verb->add_option("--speed", o->speed, "max, or a factor of the recorded time");
+  verb->add_option("--out", o->out, "File for the events; without it stdout");
+  verb->add_flag("--all", o->has_all, "Everything that would leave, not only events");
+}
 
+void add_ledger(CLI::App& app, int& exit_code) {
   add_verb(app, "ledger",
            "What came in, what became of it, and what left; also while the app runs\n"
            "Example: edgewise ledger pump.yaml --json",
            std::make_shared<AppOptions>(), exit_code, ledger);
+}
 
-  CLI::App* schema = app.add_subcommand("schema",
-                                        "Print the JSON Schema of app files\n"
-                                        "Example: edgewise schema > app.schema.json");
-  schema->callback([&exit_code] {
+void add_schema(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("schema",
+                                      "Print the JSON Schema of app files\n"
+                                      "Example: edgewise schema > app.schema.json");
+  verb->callback([&exit_code] {
     std::fputs(app_schema().c_str(), stdout);
     exit_code = 0;
   });
