@@ -28,13 +28,23 @@ struct ConvertOptions {
   std::string in;
   std::string out;
   std::string keras_version = "both";
+  std::string prepend;
+  std::string append;
 };
 
 int convert(const ConvertOptions& o) {
   const Result<KerasVersion> version = parse_keras_version(o.keras_version);
   if (!version.ok()) return fail(version.error());
-  const Result<Model> model = load(o.in, o.common);
+  Result<Model> model = load(o.in, o.common);
   if (!model.ok()) return fail(model.error());
+  if (!o.prepend.empty()) {
+    const Result<void> added = model->prepend(o.prepend);
+    if (!added.ok()) return fail(added.error());
+  }
+  if (!o.append.empty()) {
+    const Result<void> added = model->append(o.append);
+    if (!added.ok()) return fail(added.error());
+  }
   const auto notes = save(*model, o.out, {.keras_version = *version});
   if (!notes.ok()) return fail(notes.error());
   for (const std::string& note : *notes) say(o.common, note);
@@ -66,6 +76,10 @@ void add_convert(CLI::App& app, int& exit_code) {
   verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite, .onnx)")->required();
   verb->add_option("--keras-version", o->keras_version,
                    "Generations that must open an .h5: both, 2 or 3");
+  verb->add_option("--prepend", o->prepend,
+                   "Feature words before the model, for example\n"
+                   "'Input(shape=[16000]), LogMel(rate=16000, frame=480, hop=320)'");
+  verb->add_option("--append", o->append, "Feature words behind it, for example 'Softmax()'");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = convert(*o); });
 }

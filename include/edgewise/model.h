@@ -57,6 +57,14 @@ class Model {
   /// compiled state and file form of the other layers stay as they are.
   Result<void> add_rescaling(double factor);
 
+  /// Puts feature words (docs/guide/features.md) before the first input or behind the first output,
+  /// as part of the graph. What stands before begins with the shape of one sample that goes in:
+  /// "Input(shape=[16000]), LogMel(rate=16000, frame=480, hop=320, mels=40)". The model then has no
+  /// Keras form: save it as .onnx. Errors: kInvalidArgument for an unknown word or argument (with
+  /// the nearest one) and for shapes that do not meet.
+  Result<void> prepend(const std::string& features);
+  Result<void> append(const std::string& features);
+
   /// Trains on the data's training part, watching its validation part. An error leaves the model as
   /// it was, except kInterrupted, which keeps what was reached.
   Result<History> fit(const Data& data, const FitOptions& options = {});

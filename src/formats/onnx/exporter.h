@@ -82,6 +82,7 @@ class Exporter {
 bool export_node(Exporter& e, const ir::Node& node);
 bool export_window_node(Exporter& e, const ir::Node& node);
 bool export_recurrent_node(Exporter& e, const ir::Node& node);
+bool export_signal_node(Exporter& e, const ir::Node& node);
 
 /// Dimension d of a channels-last tensor as the channels-first one counts it.
 inline int64_t first_axis(int64_t d, int rank) { return d == 0 ? 0 : d == rank - 1 ? 1 : d + 1; }

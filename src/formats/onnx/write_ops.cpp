@@ -411,7 +411,8 @@ bool export_index(Exporter& e, const Node& node) {
 bool export_node(Exporter& e, const Node& node) {
   return export_window_node(e, node) || export_product(e, node) || export_unary(e, node) ||
          export_binary(e, node) || export_composed(e, node) || export_reduction(e, node) ||
-         export_reshape(e, node) || export_index(e, node) || export_recurrent_node(e, node);
+         export_reshape(e, node) || export_index(e, node) || export_recurrent_node(e, node) ||
+         export_signal_node(e, node);
 }
 
 }  // namespace ew::formats::onnx
