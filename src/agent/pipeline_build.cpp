@@ -131,12 +131,28 @@ class PipelineBuilder {
       }
       if (!plan.decode.key_field.empty()) source.key_slot = fields.want(plan.decode.key_field);
       if (!plan.decode.time_field.empty()) source.time_slot = fields.want(plan.decode.time_field);
-      layouts_[plan.name] = {.has_source_fields = true,
-                             .is_json = plan.decode.format == PayloadFormat::kJson};
+      source.decoder = make_decoder(plan.decode);
+      const bool is_json = plan.decode.format == PayloadFormat::kJson || source.decoder != nullptr;
+      layouts_[plan.name] = {.has_source_fields = true, .is_json = is_json};
       pipeline_->sources_.push_back(std::move(source));
     }
     for (size_t i = 0; i < app_.sources.size(); ++i) {
       senders_[app_.sources[i].name] = &pipeline_->sources_[i].consumers;
+    }
+  }
+
+  static std::unique_ptr<PayloadDecoder> make_decoder(const DecodePlan& plan) {
+    switch (plan.format) {
+      case PayloadFormat::kCbor:
+        return make_cbor_decoder();
+      case PayloadFormat::kSparkplug:
+        return make_sparkplug_decoder();
+      case PayloadFormat::kBinary: {
+        Result<std::vector<BinaryField>> layout = read_layout(*plan.layout);
+        return make_binary_decoder(layout.ok() ? std::move(*layout) : std::vector<BinaryField>());
+      }
+      default:
+        return nullptr;
     }
   }
 

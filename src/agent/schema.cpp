@@ -39,6 +39,7 @@ std::string type_schema(const WordDef& word) {
       if (word.words.empty()) return "\"type\":\"object\"";
       return object_schema(word.words, {}, "").substr(1, std::string::npos);
     case WordKind::kList:
+      if (word.words.empty()) return R"("type":"array","items":{"type":"object"})";
       return "\"type\":\"array\",\"items\":" + object_schema(word.words, {}, "");
     case WordKind::kText:
     case WordKind::kExpression:
