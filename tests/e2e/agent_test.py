@@ -111,7 +111,8 @@ sinks: {out: {type: file, path: out.csv, format: csv, columns: [id, double], fro
 
     def test_schema_knows_every_word_of_the_guide(self):
         schema = json.loads(self.run_edgewise("schema").stdout)
-        guide = (Path(__file__).resolve().parents[2] / "docs/guide/agent.md").read_text()
+        pages = (Path(__file__).resolve().parents[2] / "docs/guide").glob("*.md")
+        guide = "".join(page.read_text() for page in pages)
 
         def words(node):
             for name, inner in node.get("properties", {}).items():
