@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "agent/payload_decoder.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -136,11 +137,21 @@ class Reader {
     constexpr std::pair<const char*, PayloadFormat> kFormats[] = {{"json", PayloadFormat::kJson},
                                                                   {"csv", PayloadFormat::kCsv},
                                                                   {"text", PayloadFormat::kText},
-                                                                  {"raw", PayloadFormat::kRaw}};
+                                                                  {"raw", PayloadFormat::kRaw},
+                                                                  {"cbor", PayloadFormat::kCbor},
+                                                                  {"sparkplug", PayloadFormat::kSparkplug},
+                                                                  {"binary", PayloadFormat::kBinary}};
     for (const auto& [name, format] : kFormats) {
       if (s.text("format") == name) d.format = format;
     }
     d.columns = s.texts("columns");
+    d.layout = s.node("layout");
+    if (d.format == PayloadFormat::kBinary && d.layout == nullptr) {
+      add(s.error("format", "binary needs 'layout', a list of fields"));
+    } else if (d.layout != nullptr) {
+      const auto layout = read_layout(*d.layout);
+      if (!layout.ok()) add(layout.error());
+    }
     const std::string separator = s.text("separator");
     if (separator.size() != 1) add(s.error("separator", "expected one character"));
     d.separator = separator.empty() ? ',' : separator[0];
@@ -303,6 +314,10 @@ Checked read_document(Result<host::YamlNode> root, const std::string& file,
 }
 
 }  // namespace
+
+Checked check_document(const host::YamlNode& root, const std::string& file) {
+  return read_document(host::YamlNode(root), file, {});
+}
 
 Checked load_app(const std::string& path, const std::vector<Override>& overrides) {
   return read_document(host::load_yaml(path), path, overrides);

@@ -151,6 +151,14 @@ uint32_t Ledger::row(LedgerKind kind, std::string_view first, std::string_view s
   return static_cast<uint32_t>(count);
 }
 
+void Ledger::reset_counts() {
+  for (size_t i = 0; i < size(); ++i) {
+    rows_[i].accepted = 0;
+    rows_[i].delivered = 0;
+    rows_[i].dropped = {};
+  }
+}
+
 void Ledger::save(ByteWriter& out) const {
   out.put(static_cast<uint32_t>(size()));
   for (size_t i = 0; i < size(); ++i) {

@@ -7,12 +7,11 @@
 
 namespace ew::kernels::int8::EW_INT8_TARGET {
 
-#define EW_TEXT_OF(name) #name
-#define EW_TEXT(name) EW_TEXT_OF(name)
-
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
-    .name = EW_TEXT(EW_INT8_TARGET),
+    .name = kHasMatrix ? "neon-i8mm"
+            : kHasDot  ? "neon-dotprod"
+                       : "neon",
     .pack_version = 1,
     .has_bits = true,
     .plan_conv = plan_conv,
@@ -33,7 +32,7 @@ const Int8Table kInt8Table{
     .requantize = requantize,
     .max_pixels = max_pixels,
     .quantize = quantize,
-    .dequantize = plain_dequantize,
+    .dequantize = dequantize,
 };
 
 }  // namespace ew::kernels::int8::EW_INT8_TARGET
