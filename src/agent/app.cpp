@@ -136,13 +136,11 @@ class Reader {
   void read_decode(SourcePlan& plan) {
     const Settings& s = plan.settings;
     DecodePlan& d = plan.decode;
-    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {{"json", PayloadFormat::kJson},
-                                                                  {"csv", PayloadFormat::kCsv},
-                                                                  {"text", PayloadFormat::kText},
-                                                                  {"raw", PayloadFormat::kRaw},
-                                                                  {"cbor", PayloadFormat::kCbor},
-                                                                  {"sparkplug", PayloadFormat::kSparkplug},
-                                                                  {"binary", PayloadFormat::kBinary}};
+    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {
+        {"json", PayloadFormat::kJson},    {"csv", PayloadFormat::kCsv},
+        {"text", PayloadFormat::kText},    {"raw", PayloadFormat::kRaw},
+        {"cbor", PayloadFormat::kCbor},    {"sparkplug", PayloadFormat::kSparkplug},
+        {"binary", PayloadFormat::kBinary}};
     for (const auto& [name, format] : kFormats) {
       if (s.text("format") == name) d.format = format;
     }
