@@ -115,6 +115,8 @@ class Reader {
   void read_sources() {
     each("sources", [&](const host::YamlNode::Entry& entry) {
       claim_name(entry);
+      const host::YamlNode* role = entry.value.find("role");
+      if (role == nullptr || role->text != "commands") data_sources_.push_back(entry.key);
       const SourceType* type = find_type(entry, source_types());
       if (type == nullptr) return;
       const std::span<const WordDef> words = merged(source_common_words(), type->words);
@@ -134,13 +136,11 @@ class Reader {
   void read_decode(SourcePlan& plan) {
     const Settings& s = plan.settings;
     DecodePlan& d = plan.decode;
-    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {{"json", PayloadFormat::kJson},
-                                                                  {"csv", PayloadFormat::kCsv},
-                                                                  {"text", PayloadFormat::kText},
-                                                                  {"raw", PayloadFormat::kRaw},
-                                                                  {"cbor", PayloadFormat::kCbor},
-                                                                  {"sparkplug", PayloadFormat::kSparkplug},
-                                                                  {"binary", PayloadFormat::kBinary}};
+    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {
+        {"json", PayloadFormat::kJson},    {"csv", PayloadFormat::kCsv},
+        {"text", PayloadFormat::kText},    {"raw", PayloadFormat::kRaw},
+        {"cbor", PayloadFormat::kCbor},    {"sparkplug", PayloadFormat::kSparkplug},
+        {"binary", PayloadFormat::kBinary}};
     for (const auto& [name, format] : kFormats) {
       if (s.text("format") == name) d.format = format;
     }
@@ -217,10 +217,8 @@ class Reader {
   }
 
   void check_references() {
-    std::vector<std::string> data;  // what streams and rules can take
-    for (const SourcePlan& source : app_->sources) {
-      if (!source.is_commands) data.push_back(source.name);
-    }
+    // What streams and rules can take; also sources with faults of their own.
+    std::vector<std::string> data = data_sources_;
     for (const auto& [name, stream] : app_->streams) {
       data.push_back(name);
       if (stream.settings.has("window")) data.push_back(name + ".late");
@@ -272,6 +270,7 @@ class Reader {
   std::unique_ptr<App> app_;
   std::vector<Error> errors_;
   std::map<std::string, host::YamlPlace> names_;
+  std::vector<std::string> data_sources_;
 };
 
 Status apply(host::YamlNode& root, const Override& set) {
