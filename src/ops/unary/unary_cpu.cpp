@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/int8.h"
+#include "ops/selected.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -155,31 +156,31 @@ struct Row {
 
 using Table = kernels::ElementwiseTable;
 const Row kRows[] = {
-    {&kAdd, commutative<false>},
-    {&kMul, commutative<true>},
-    {&kDiv, ordered<kernels::Binary::kDiv>},
-    {&kMaximum, ordered<kernels::Binary::kMaximum>},
-    {&kMinimum, ordered<kernels::Binary::kMinimum>},
-    {&kSub, ordered<kernels::Binary::kSub>},
-    {&kAbs, named<kernels::Unary::kAbs>},
-    {&kClip, named<kernels::Unary::kClip>},
-    {&kGeluTanh, named<kernels::Unary::kGeluTanh>},
-    {&kHardSigmoid, named<kernels::Unary::kHardSigmoid>},
-    {&kHardSilu, named<kernels::Unary::kHardSilu>},
-    {&kLeakyRelu, named<kernels::Unary::kLeakyRelu>},
-    {&kNeg, named<kernels::Unary::kNeg>},
-    {&kSilu, named<kernels::Unary::kSilu>},
-    {&kSqrt, named<kernels::Unary::kSqrt>},
-    {&kSquare, named<kernels::Unary::kSquare>},
-    {&kRelu, relu},
-    {&kRelu6, relu6},
-    {&kReluGrad, relu_grad},
-    {&kRelu6Grad, relu6_grad},
-    {&kExp, one_input<&Table::exp>},
-    {&kSigmoid, one_input<&Table::sigmoid>},
-    {&kTanh, one_input<&Table::tanh>},
-    {&kSigmoidGrad, from_output<&Table::sigmoid_grad>},
-    {&kTanhGrad, from_output<&Table::tanh_grad>},
+    {EW_IF_SELECTED(add, Add), commutative<false>},
+    {EW_IF_SELECTED(mul, Mul), commutative<true>},
+    {EW_IF_SELECTED(div, Div), ordered<kernels::Binary::kDiv>},
+    {EW_IF_SELECTED(maximum, Maximum), ordered<kernels::Binary::kMaximum>},
+    {EW_IF_SELECTED(minimum, Minimum), ordered<kernels::Binary::kMinimum>},
+    {EW_IF_SELECTED(sub, Sub), ordered<kernels::Binary::kSub>},
+    {EW_IF_SELECTED(abs, Abs), named<kernels::Unary::kAbs>},
+    {EW_IF_SELECTED(clip, Clip), named<kernels::Unary::kClip>},
+    {EW_IF_SELECTED(gelu_tanh, GeluTanh), named<kernels::Unary::kGeluTanh>},
+    {EW_IF_SELECTED(hard_sigmoid, HardSigmoid), named<kernels::Unary::kHardSigmoid>},
+    {EW_IF_SELECTED(hard_silu, HardSilu), named<kernels::Unary::kHardSilu>},
+    {EW_IF_SELECTED(leaky_relu, LeakyRelu), named<kernels::Unary::kLeakyRelu>},
+    {EW_IF_SELECTED(neg, Neg), named<kernels::Unary::kNeg>},
+    {EW_IF_SELECTED(silu, Silu), named<kernels::Unary::kSilu>},
+    {EW_IF_SELECTED(sqrt, Sqrt), named<kernels::Unary::kSqrt>},
+    {EW_IF_SELECTED(square, Square), named<kernels::Unary::kSquare>},
+    {EW_IF_SELECTED(relu, Relu), relu},
+    {EW_IF_SELECTED(relu6, Relu6), relu6},
+    {EW_IF_SELECTED(relu_grad, ReluGrad), relu_grad},
+    {EW_IF_SELECTED(relu6_grad, Relu6Grad), relu6_grad},
+    {EW_IF_SELECTED(exp, Exp), one_input<&Table::exp>},
+    {EW_IF_SELECTED(sigmoid, Sigmoid), one_input<&Table::sigmoid>},
+    {EW_IF_SELECTED(tanh, Tanh), one_input<&Table::tanh>},
+    {EW_IF_SELECTED(sigmoid_grad, SigmoidGrad), from_output<&Table::sigmoid_grad>},
+    {EW_IF_SELECTED(tanh_grad, TanhGrad), from_output<&Table::tanh_grad>},
 };
 
 }  // namespace
