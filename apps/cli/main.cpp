@@ -15,7 +15,9 @@ constexpr Verb kVerbs[] = {
     {"inspect", ew::cli::add_inspect}, {"convert", ew::cli::add_convert},
     {"predict", ew::cli::add_predict}, {"evaluate", ew::cli::add_evaluate},
     {"train", ew::cli::add_train},     {"optimize", ew::cli::add_optimize},
-    {"bench", ew::cli::add_bench},
+    {"bench", ew::cli::add_bench},     {"run", ew::cli::add_run},
+    {"check", ew::cli::add_check},     {"replay", ew::cli::add_replay},
+    {"ledger", ew::cli::add_ledger},   {"schema", ew::cli::add_schema},
 };
 
 // The verb that is asked for is all that is set up, since processes start in a few milliseconds.

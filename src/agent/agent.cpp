@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kDrainUs = 2'000'000;
 constexpr int64_t kUpkeepUs = 1'000'000;
+constexpr int64_t kRetickUs = 100'000;
+constexpr int64_t kDrainStepUs = 10'000;
 constexpr size_t kMaxPendingBytes = size_t{8} << 20;
 
 }  // namespace
@@ -70,10 +72,13 @@ struct Agent::Impl {
   bool is_paused_ = false;
   bool is_stopping = false;
   bool has_finished = false;
+  bool has_stopped = false;
   int64_t last_clock_us = 0;
   int64_t last_steady_us = 0;
   host::EventLoop::TimerId timer;
   int64_t timer_due_us = kNever;
+  int64_t ticked_due_us = kNever;
+  int64_t drain_until_us = 0;
   ByteWriter encoded;
   Status failure;
 
@@ -98,6 +103,7 @@ struct Agent::Impl {
   Status snapshot();
   void upkeep();
   void begin_stop();
+  void drain();
   void end_stop();
   int64_t clock();
   void log(const std::string& line) const {
@@ -118,6 +124,10 @@ int64_t Agent::Impl::clock() {
 
 Status Agent::Impl::open() {
   EW_TRY(loop, host::EventLoop::create());
+  // Before the logs start their threads, which must not take them.
+  for (const int number : {SIGTERM, SIGINT}) {
+    EW_TRY_VOID(loop->on_signal(number, [this] { begin_stop(); }));
+  }
   last_steady_us = loop->steady_us();
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger"));
@@ -185,7 +195,8 @@ Status Agent::Impl::open_journal() {
     log.on_committed = [this](uint64_t sequence) { committed(sequence); };
     log.on_error = [this](const Error& error) { this->log("journal: " + error.message); };
     EW_TRY(journal, host::DurableLog::open(files, log));
-    for (const std::string& finding : journal->recovery().findings) this->log("journal: " + finding);
+    for (const std::string& finding : journal->recovery().findings)
+      this->log("journal: " + finding);
     EW_TRY_VOID(read_dropped(*journal, before.journal_sequence + 1, dropped));
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
@@ -214,6 +225,9 @@ Status Agent::Impl::open_journal() {
     ByteReader in(before.state);
     if (!player->load(in)) return invalid_data(app->state, "/snapshot: damaged");
     EW_TRY_VOID(pipeline->load(in.rest(), is_durable));
+  } else if (is_durable) {
+    // Counted again from the journal's beginning.
+    ledger->reset_counts();
   }
   played_sequence = before.journal_sequence;
   return replay();
@@ -376,10 +390,14 @@ void Agent::Impl::schedule() {
   loop->cancel(timer);
   timer_due_us = due;
   if (due == kNever) return;
-  timer = loop->call_after(std::max<int64_t>(due - clock(), 0), [this] { on_timer(); });
+  // A deadline that the last tick could not meet (a rule that may not raise yet) is tried again,
+  // but not at once.
+  const int64_t least = due == ticked_due_us ? kRetickUs : 0;
+  timer = loop->call_after(std::max(due - clock(), least), [this] { on_timer(); });
 }
 
 void Agent::Impl::on_timer() {
+  ticked_due_us = timer_due_us;
   timer_due_us = kNever;
   tick();
 }
@@ -470,14 +488,18 @@ void Agent::Impl::begin_stop() {
     if (flushed.ok() && !pending.empty()) committed(pending.back().sequence);
   }
   for (const auto& outbox : pipeline->outboxes()) outbox->flush();
-  const auto is_drained = [this] {
-    for (const auto& outbox : pipeline->outboxes()) {
-      if (outbox->queued() > 0 && outbox->state() == LinkState::kConnected) return false;
-    }
-    return true;
-  };
-  const int64_t deadline = loop->steady_us() + kDrainUs;
-  while (!is_drained() && loop->steady_us() < deadline) loop->run_once(50'000);
+  drain_until_us = loop->steady_us() + kDrainUs;
+  drain();
+}
+
+/// Waits for answers to what is on its way; what is stored can wait for the next start.
+void Agent::Impl::drain() {
+  for (const auto& outbox : pipeline->outboxes()) {
+    if (outbox->queued() == 0 || outbox->state() != LinkState::kConnected) continue;
+    if (loop->steady_us() >= drain_until_us) break;
+    loop->call_after(kDrainStepUs, [this] { drain(); });
+    return;
+  }
   end_stop();
 }
 
@@ -489,6 +511,7 @@ void Agent::Impl::end_stop() {
     const Status kept = recorder->flush();
     if (failure.ok() && !kept.ok()) failure = kept;
   }
+  has_stopped = true;
   loop->stop();
 }
 
@@ -504,13 +527,10 @@ Result<std::unique_ptr<Agent>> Agent::create(std::unique_ptr<App> app, AgentOpti
 }
 
 Status Agent::run() {
-  for (const int number : {SIGTERM, SIGINT}) {
-    EW_TRY_VOID(impl_->loop->on_signal(number, [this] { impl_->begin_stop(); }));
-  }
   impl_->upkeep();
   impl_->schedule();
   impl_->finish_if_done();
-  if (!impl_->is_stopping) impl_->loop->run();
+  if (!impl_->has_stopped) impl_->loop->run();
   return impl_->failure;
 }
 

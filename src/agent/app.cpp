@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "agent/payload_decoder.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -114,6 +115,8 @@ class Reader {
   void read_sources() {
     each("sources", [&](const host::YamlNode::Entry& entry) {
       claim_name(entry);
+      const host::YamlNode* role = entry.value.find("role");
+      if (role == nullptr || role->text != "commands") data_sources_.push_back(entry.key);
       const SourceType* type = find_type(entry, source_types());
       if (type == nullptr) return;
       const std::span<const WordDef> words = merged(source_common_words(), type->words);
@@ -133,14 +136,22 @@ class Reader {
   void read_decode(SourcePlan& plan) {
     const Settings& s = plan.settings;
     DecodePlan& d = plan.decode;
-    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {{"json", PayloadFormat::kJson},
-                                                                  {"csv", PayloadFormat::kCsv},
-                                                                  {"text", PayloadFormat::kText},
-                                                                  {"raw", PayloadFormat::kRaw}};
+    constexpr std::pair<const char*, PayloadFormat> kFormats[] = {
+        {"json", PayloadFormat::kJson},    {"csv", PayloadFormat::kCsv},
+        {"text", PayloadFormat::kText},    {"raw", PayloadFormat::kRaw},
+        {"cbor", PayloadFormat::kCbor},    {"sparkplug", PayloadFormat::kSparkplug},
+        {"binary", PayloadFormat::kBinary}};
     for (const auto& [name, format] : kFormats) {
       if (s.text("format") == name) d.format = format;
     }
     d.columns = s.texts("columns");
+    d.layout = s.node("layout");
+    if (d.format == PayloadFormat::kBinary && d.layout == nullptr) {
+      add(s.error("format", "binary needs 'layout', a list of fields"));
+    } else if (d.layout != nullptr) {
+      const auto layout = read_layout(*d.layout);
+      if (!layout.ok()) add(layout.error());
+    }
     const std::string separator = s.text("separator");
     if (separator.size() != 1) add(s.error("separator", "expected one character"));
     d.separator = separator.empty() ? ',' : separator[0];
@@ -206,10 +217,8 @@ class Reader {
   }
 
   void check_references() {
-    std::vector<std::string> data;  // what streams and rules can take
-    for (const SourcePlan& source : app_->sources) {
-      if (!source.is_commands) data.push_back(source.name);
-    }
+    // What streams and rules can take; also sources with faults of their own.
+    std::vector<std::string> data = data_sources_;
     for (const auto& [name, stream] : app_->streams) {
       data.push_back(name);
       if (stream.settings.has("window")) data.push_back(name + ".late");
@@ -261,6 +270,7 @@ class Reader {
   std::unique_ptr<App> app_;
   std::vector<Error> errors_;
   std::map<std::string, host::YamlPlace> names_;
+  std::vector<std::string> data_sources_;
 };
 
 Status apply(host::YamlNode& root, const Override& set) {
@@ -303,6 +313,10 @@ Checked read_document(Result<host::YamlNode> root, const std::string& file,
 }
 
 }  // namespace
+
+Checked check_document(const host::YamlNode& root, const std::string& file) {
+  return read_document(host::YamlNode(root), file, {});
+}
 
 Checked load_app(const std::string& path, const std::vector<Override>& overrides) {
   return read_document(host::load_yaml(path), path, overrides);

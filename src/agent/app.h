@@ -14,7 +14,7 @@
 
 namespace ew::agent {
 
-enum class PayloadFormat { kJson, kCsv, kText, kRaw };
+enum class PayloadFormat { kJson, kCsv, kText, kRaw, kCbor, kSparkplug, kBinary };
 
 /// What comes into a source, as fields.
 struct DecodePlan {
@@ -26,6 +26,7 @@ struct DecodePlan {
   std::string time_field;     ///< "" for arrival
   double time_unit_us = 1e6;  ///< microseconds of one unit of the time field
   bool is_time_text = false;  ///< ISO 8601
+  const host::YamlNode* layout = nullptr;  ///< of kBinary
   int64_t max_payload = 0;
   size_t max_keys = 0;
   int64_t max_ahead_us = 0;  ///< event times further ahead of the clock are taken as the clock's
@@ -98,6 +99,8 @@ struct Checked {
 Checked load_app(const std::string& path, const std::vector<Override>& overrides = {});
 Checked parse_app(std::string_view text, const std::string& file,
                   const std::vector<Override>& overrides = {});
+/// The app under a node of another document (tests).
+Checked check_document(const host::YamlNode& root, const std::string& file);
 
 /// The JSON Schema (draft 2020-12) of app files, from the same tables.
 std::string app_schema();

@@ -6,7 +6,7 @@ namespace {
 
 using K = WordKind;
 
-constexpr const char* kFormats[] = {"json", "csv", "text", "raw"};
+constexpr const char* kFormats[] = {"json", "csv", "text", "raw", "cbor", "sparkplug", "binary"};
 constexpr const char* kTimeUnits[] = {"s", "ms", "us", "ns", "iso"};
 constexpr const char* kRoles[] = {"data", "commands"};
 constexpr const char* kPolicies[] = {"reject", "drop_oldest", "drop_lowest_priority"};
@@ -58,6 +58,7 @@ constexpr WordDef kSourceWords[] = {
      .fallback = "json",
      .choices = kFormats},
     {.name = "columns", .kind = K::kTexts, .help = "names of CSV columns; files have a first line"},
+    {.name = "layout", .kind = K::kList, .help = "fields of a binary payload"},
     {.name = "separator", .help = "between CSV columns", .fallback = ","},
     {.name = "key", .help = "field whose value is the key, such as the device's name"},
     {.name = "key_level",

@@ -43,7 +43,7 @@ constexpr Scalar kWithState[] = {
 constexpr Scalar kRolling[] = {{"avg", Op::kRollAvg},       {"min", Op::kRollMin},
                                {"max", Op::kRollMax},       {"sum", Op::kRollSum},
                                {"stddev", Op::kRollStddev}, {"count", Op::kRollCount},
-                               {"zscore", Op::kZscore}};
+                               {"zscore", Op::kZscore},     {"psi", Op::kPsi}};
 
 struct AggregateName {
   const char* name;
@@ -84,6 +84,9 @@ constexpr FunctionDef kFunctions[] = {
     {"changed", 1, 1, false, "whether it differs from the key's record before"},
     {"ewma", 2, 2, false, "exponential mean; the second is the weight of the newest"},
     {"zscore", 2, 2, false, "deviations from the mean of the last n records or of a duration"},
+    {"page_hinkley", 2, 2, false,
+     "how far the sum of rises above the mean plus the second argument has climbed: drift upwards"},
+    {"psi", 2, 2, false, "population stability of the last n records against the first n"},
     {"avg", 1, 2, true, "mean; with a second argument over the last n records or a duration"},
     {"min", 1, 2, true, "least; with two numbers the smaller; over a duration as avg"},
     {"max", 1, 2, true, "greatest; with two numbers the greater; over a duration as avg"},
@@ -453,6 +456,10 @@ class ExpressionCompiler {
         return fail("ewma() expects a weight above 0 and at most 1", start);
       }
       return emit(Op::kEwma, 0, cell, number.value);
+    }
+    if (name == "page_hinkley") return emit(Op::kPageHinkley, 0, cell, number.value);
+    if (name == "psi" && (number.is_duration || number.value < 20 || number.value > 10'000)) {
+      return fail("psi() expects 20 to 10000 records", start);
     }
     const bool is_whole = number.value == std::floor(number.value) && number.value >= 1 &&
                           number.value <= kMaxRollingRecords;

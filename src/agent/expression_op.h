@@ -60,6 +60,8 @@ enum class Expression::Op : uint8_t {
   kRollStddev,
   kRollCount,
   kZscore,
+  kPageHinkley,
+  kPsi,
 };
 
 constexpr size_t kMaxSteps = 512;

@@ -70,9 +70,9 @@ class CoverSet {
 /// What becomes of the inputs behind a row. Whoever first carries them on (a window, a sink's
 /// queue) claims them; what nobody claims is dropped with the first reason given.
 struct Fate {
-  CoverSet cover;
+  CoverSet cover = {};
   bool is_claimed = false;
-  std::optional<DropReason> reason;
+  std::optional<DropReason> reason = {};
 
   void reject(DropReason why) {
     if (!reason) reason = why;
@@ -87,14 +87,14 @@ struct Fate {
 
 /// A record on its way. Views hold during the call.
 struct Row {
-  std::span<const Value> values;  ///< by slot of the stream it comes from
-  int64_t time_us = 0;            ///< event time
+  std::span<const Value> values = {};  ///< by slot of the stream it comes from
+  int64_t time_us = 0;                 ///< event time
   int64_t window_start_us = kNoTime;
   uint32_t key = 0;
-  std::string_view key_text;
-  std::string_view topic;
-  std::string_view raw;    ///< the payload where the row is the input itself; else empty
-  std::string_view model;  ///< name and version of the model behind it, if any
+  std::string_view key_text = {};
+  std::string_view topic = {};
+  std::string_view raw = {};    ///< the payload where the row is the input itself; else empty
+  std::string_view model = {};  ///< name and version of the model behind it, if any
 };
 
 /// Takes rows: a stream, a rule, or a sink's queue.

@@ -68,9 +68,8 @@ void JournalPlayer::use_sources(std::vector<std::string> names) {
   numbers_.clear();
   for (const std::string& name : names_) {
     const auto found = std::ranges::find(app_.sources, name, &SourcePlan::name);
-    numbers_.push_back(found == app_.sources.end()
-                           ? -1
-                           : static_cast<int>(found - app_.sources.begin()));
+    numbers_.push_back(
+        found == app_.sources.end() ? -1 : static_cast<int>(found - app_.sources.begin()));
   }
 }
 

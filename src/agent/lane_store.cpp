@@ -20,12 +20,11 @@ class FileLaneStore final : public LaneStore {
   Status recover() {
     if (!is_directory(log_folder())) return {};
     EW_TRY_VOID(open_log());
-    const auto read =
-        log_->read(0, [&](uint64_t sequence, int64_t, host::Bytes bytes) {
-          ByteReader in(host::as_text(bytes));
-          note_run(in.get<uint64_t>(), sequence);
-          return true;
-        });
+    const auto read = log_->read(0, [&](uint64_t sequence, int64_t, host::Bytes bytes) {
+      ByteReader in(host::as_text(bytes));
+      note_run(in.get<uint64_t>(), sequence);
+      return true;
+    });
     if (!read.ok()) return read.error();
     return {};
   }
@@ -42,8 +41,8 @@ class FileLaneStore final : public LaneStore {
 
   Status append(uint64_t number, std::string_view bytes) override {
     if (!log_) EW_TRY_VOID(open_log());
-    const host::Bytes parts[] = {
-        {reinterpret_cast<const uint8_t*>(&number), sizeof number}, host::as_bytes(bytes)};
+    const host::Bytes parts[] = {{reinterpret_cast<const uint8_t*>(&number), sizeof number},
+                                 host::as_bytes(bytes)};
     Result<uint64_t> sequence = log_->append(parts);
     if (!sequence.ok()) {
       // What waits for the disk is bounded too; a full log is not cured by waiting.

@@ -111,8 +111,10 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
   }
   std::unique_ptr<Ledger> ledger(new Ledger(fd, static_cast<LedgerRow*>(map)));
   ledger->capacity_ = bytes / sizeof(LedgerRow);
-  if (bytes == 0) {
-    EW_TRY_VOID(ledger->grow(0));
+  if (bytes == 0) EW_TRY_VOID(ledger->grow(0));
+  // Killed before it had its mark, a new file is all zeros.
+  const Header blank{};
+  if (std::memcmp(ledger->map_, &blank, sizeof blank) == 0) {
     std::memcpy(header_of(ledger->map_).magic, kMagic, sizeof kMagic);
   }
   const Header& header = header_of(ledger->map_);
@@ -149,6 +151,14 @@ uint32_t Ledger::row(LedgerKind kind, std::string_view first, std::string_view s
   header_of(map_).row_count = count + 1;
   index_->rows[name] = static_cast<uint32_t>(count);
   return static_cast<uint32_t>(count);
+}
+
+void Ledger::reset_counts() {
+  for (size_t i = 0; i < size(); ++i) {
+    rows_[i].accepted = 0;
+    rows_[i].delivered = 0;
+    rows_[i].dropped = {};
+  }
 }
 
 void Ledger::save(ByteWriter& out) const {

@@ -60,11 +60,13 @@ class Ledger {
     rows_[row].dropped[static_cast<size_t>(reason)] += count;
   }
 
+  /// All counts become 0; rows keep their numbers.
+  void reset_counts();
   void save(ByteWriter& out) const;
   /// Replaces all rows.
   bool load(ByteReader& in);
-  /// Inputs that are queued by the counts, but that nothing holds (`held`, by row), are dropped with
-  /// this reason. Returns how many.
+  /// Inputs that are queued by the counts, but that nothing holds (`held`, by row), are dropped
+  /// with this reason. Returns how many.
   uint64_t settle_unheld(const std::vector<uint64_t>& held, DropReason reason);
 
   /// A copy of the rows in a file, also of a running agent. Errors: kNotFound, kInvalidData.

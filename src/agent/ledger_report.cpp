@@ -27,8 +27,8 @@ void append_dropped(std::string& out, const LedgerRow& row) {
   bool is_first = true;
   for (size_t i = 0; i < kDropReasonCount; ++i) {
     if (row.dropped[i] == 0) continue;
-    out += str(is_first ? "" : ",", "\"", to_string(static_cast<DropReason>(i)), "\":",
-               row.dropped[i]);
+    out += str(is_first ? "" : ",", "\"", to_string(static_cast<DropReason>(i)),
+               "\":", row.dropped[i]);
     is_first = false;
   }
   out += '}';
@@ -77,8 +77,7 @@ std::string reasons_text(const LedgerRow& row) {
   std::string out;
   for (size_t i = 0; i < kDropReasonCount; ++i) {
     if (row.dropped[i] == 0) continue;
-    out += str(out.empty() ? "" : ", ", to_string(static_cast<DropReason>(i)), " ",
-               row.dropped[i]);
+    out += str(out.empty() ? "" : ", ", to_string(static_cast<DropReason>(i)), " ", row.dropped[i]);
   }
   return out;
 }
@@ -117,7 +116,8 @@ std::string ledger_text(const std::vector<LedgerRow>& rows) {
   }
   uint64_t in = 0;
   uint64_t left = 0;
-  out += "\n" + padded("rule or stream", 16) + padded("sink", 20) + padded("records", 12) + "bytes\n";
+  out +=
+      "\n" + padded("rule or stream", 16) + padded("sink", 20) + padded("records", 12) + "bytes\n";
   for (const auto& [name, group] : grouped(rows, LedgerKind::kEgress)) {
     for (const LedgerRow* row : group) {
       left += row->delivered;

@@ -133,11 +133,12 @@ class Outbox final : public Consumer, public Outlet {
   struct Lane {
     Priority priority = Priority::kTelemetry;
     uint64_t next_number = 1;
-    uint64_t settled = 0;         ///< greatest number settled in order
-    uint64_t resent_through = 0;  ///< numbers that may have been sent before the restart
-    std::deque<Entry> entries;    ///< a beginning of what waits
-    size_t in_flight = 0;         ///< the first entries, handed to the sink
-    uint64_t waiting_in_log = 0;  ///< outputs that are in the log only
+    uint64_t settled = 0;          ///< greatest number settled in order
+    uint64_t resent_through = 0;   ///< numbers that may have been sent before the restart
+    std::deque<Entry> entries;     ///< a beginning of what waits
+    size_t in_flight = 0;          ///< the first entries, handed to the sink
+    uint64_t waiting_in_log = 0;   ///< outputs that are in the log only
+    uint64_t dropped_through = 0;  ///< of the log: given up since the start
     uint64_t snapshot_settled = 0;
     uint64_t snapshot_next = 1;
     std::unique_ptr<LaneStore> store;

@@ -62,11 +62,12 @@ void Outbox::trim() {
 }
 
 void Outbox::refill(Lane& lane) {
-  const uint64_t after = lane.entries.empty() ? lane.settled : lane.entries.back().number;
+  const uint64_t after = std::max(lane.dropped_through,
+                                  lane.entries.empty() ? lane.settled : lane.entries.back().number);
   const size_t limit = options_.max_memory_bytes / 2;
   const Status read = lane.store->read(after, [&](uint64_t number, std::string_view bytes) {
     Entry entry{.number = number};
-    if (!decode(bytes, entry)) return true;
+    if (lane.store->dropped(number) || !decode(bytes, entry)) return true;
     --lane.waiting_in_log;
     memory_bytes_ += entry.bytes();
     lane.entries.push_back(std::move(entry));
@@ -97,6 +98,7 @@ bool Outbox::drop_from_log(Lane& lane) {
     ++dropped;
   }
   if (dropped == 0) return false;
+  lane.dropped_through = last;
   lane.store->note_dropped(first, last, DropReason::kQueueFull);
   if (lane.in_flight == 0) {
     lane.settled = last;
@@ -138,6 +140,9 @@ Status Outbox::recover(const std::function<void(const CoverSet&)>& held) {
           return true;
         }));
     lane.settled = std::max(lane.settled, lane.store->delivered());
+    // Numbers never come twice, also where the journal lost records or there is none.
+    lane.next_number = std::max({lane.next_number, lane.store->delivered() + 1,
+                                 lane.store->sent() + 1, lane.store->logged() + 1});
     for (const Entry& entry : lane.entries) held(entry.cover);
   }
   return {};

@@ -56,9 +56,19 @@ uint32_t Pipeline::ledger_row(SourceState& source, std::string_view key, uint32_
   return source.rows[key_number];
 }
 
-DropReason Pipeline::decode(SourceState& source, std::string_view payload) {
+/// kFiltered stands for "no fault". `payload` becomes what goes on.
+DropReason Pipeline::decode(SourceState& source, std::string_view topic,
+                            std::string_view& payload) {
+  if (source.decoder) {
+    decoded_.clear();
+    if (!source.decoder->decode(topic, payload, decoded_).ok()) return DropReason::kMalformed;
+    payload = decoded_;
+  }
   switch (source.decode.format) {
-    case PayloadFormat::kJson: {
+    case PayloadFormat::kJson:
+    case PayloadFormat::kCbor:
+    case PayloadFormat::kSparkplug:
+    case PayloadFormat::kBinary: {
       const JsonScan scan = scan_json(payload, fields_, values_, scratch_);
       if (scan.fault == JsonFault::kDuplicate) return DropReason::kDuplicateKey;
       return scan.fault == JsonFault::kNone ? DropReason::kFiltered : DropReason::kMalformed;
@@ -124,10 +134,11 @@ void Pipeline::process(size_t index, const RawRecord& record) {
     key = topic_level(record.topic, source.decode.key_level);
   }
   std::optional<DropReason> fault;
+  std::string_view payload = record.payload;
   if (record.payload.size() > static_cast<size_t>(source.decode.max_payload)) {
     fault = DropReason::kTooLarge;
   } else if (!source.is_commands) {
-    const DropReason reason = decode(source, record.payload);
+    const DropReason reason = decode(source, record.topic, payload);
     if (reason != DropReason::kFiltered) fault = reason;
   }
   std::string key_text;
@@ -158,7 +169,7 @@ void Pipeline::process(size_t index, const RawRecord& record) {
                 .key = key_number,
                 .key_text = keys_.text(key_number),
                 .topic = record.topic,
-                .raw = record.payload};
+                .raw = payload};
   Fate fate{.cover = CoverSet(row_number, 1)};
   send_on(source.consumers, row, fate);
   if (!fate.is_claimed) {
@@ -231,7 +242,13 @@ void Pipeline::save(ByteWriter& out) const {
     out.put_text(signature);
     out.put_text(inner.bytes());
   };
-  out.put(static_cast<uint32_t>(streams_.size() + rules_.size() + outboxes_.size()));
+  out.put(
+      static_cast<uint32_t>(sources_.size() + streams_.size() + rules_.size() + outboxes_.size()));
+  for (const SourceState& s : sources_) {
+    part("source:" + s.name, std::to_string(static_cast<int>(s.decode.format)), [&](ByteWriter& w) {
+      if (s.decoder) s.decoder->save(w);
+    });
+  }
   for (const auto& s : streams_) {
     part("stream:" + s->plan().name, s->plan().signature, [&](ByteWriter& w) { s->save(w); });
   }
@@ -292,6 +309,11 @@ Status Pipeline::load(std::string_view bytes, bool with_ledger) {
     const std::string_view signature = in.get_text();
     ByteReader part(in.get_text());
     bool ok = true;
+    for (const SourceState& s : sources_) {
+      const bool is_same = name == "source:" + s.name &&
+                           signature == std::to_string(static_cast<int>(s.decode.format));
+      if (is_same && s.decoder) ok = s.decoder->load(part);
+    }
     for (const auto& s : streams_) {
       if (name != "stream:" + s->plan().name || signature != s->plan().signature) continue;
       ok = s->load(part);

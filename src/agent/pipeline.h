@@ -12,6 +12,7 @@
 #include "agent/json_scan.h"
 #include "agent/ledger.h"
 #include "agent/outbox.h"
+#include "agent/payload_decoder.h"
 
 namespace ew::agent {
 
@@ -58,6 +59,7 @@ class Pipeline {
   struct SourceState {
     std::string name;
     DecodePlan decode;
+    std::unique_ptr<PayloadDecoder> decoder;  ///< of formats that become JSON first
     bool is_commands = false;
     uint32_t source_row = 0;
     size_t key_slot = SIZE_MAX;
@@ -69,7 +71,7 @@ class Pipeline {
   };
 
   Pipeline(const App& app, Ledger& ledger);
-  DropReason decode(SourceState& source, std::string_view payload);
+  DropReason decode(SourceState& source, std::string_view topic, std::string_view& payload);
   void decode_csv(SourceState& source, std::string_view line);
   uint32_t ledger_row(SourceState& source, std::string_view key, uint32_t& key_number);
   int64_t event_time(const SourceState& source, const RawRecord& record) const;
@@ -90,6 +92,7 @@ class Pipeline {
   std::vector<std::unique_ptr<Outbox>> outboxes_;
   std::vector<Value> values_;
   std::string scratch_;
+  std::string decoded_;
   FieldTree command_fields_;
   std::vector<Value> command_values_;
 };

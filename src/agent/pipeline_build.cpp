@@ -14,7 +14,7 @@ struct Layout {
   bool has_source_fields = false;
   bool is_json = true;
   bool is_row = true;  ///< false for windows' results
-  std::vector<std::string> names;
+  std::vector<std::string> names = {};
 };
 
 /// Gives rows of one layout the layout of a consumer that takes several.
@@ -131,8 +131,9 @@ class PipelineBuilder {
       }
       if (!plan.decode.key_field.empty()) source.key_slot = fields.want(plan.decode.key_field);
       if (!plan.decode.time_field.empty()) source.time_slot = fields.want(plan.decode.time_field);
-      layouts_[plan.name] = {.has_source_fields = true,
-                             .is_json = plan.decode.format == PayloadFormat::kJson};
+      source.decoder = make_decoder(plan.decode);
+      const bool is_json = plan.decode.format == PayloadFormat::kJson || source.decoder != nullptr;
+      layouts_[plan.name] = {.has_source_fields = true, .is_json = is_json};
       pipeline_->sources_.push_back(std::move(source));
     }
     for (size_t i = 0; i < app_.sources.size(); ++i) {
@@ -140,11 +141,26 @@ class PipelineBuilder {
     }
   }
 
+  static std::unique_ptr<PayloadDecoder> make_decoder(const DecodePlan& plan) {
+    switch (plan.format) {
+      case PayloadFormat::kCbor:
+        return make_cbor_decoder();
+      case PayloadFormat::kSparkplug:
+        return make_sparkplug_decoder();
+      case PayloadFormat::kBinary: {
+        Result<std::vector<BinaryField>> layout = read_layout(*plan.layout);
+        return make_binary_decoder(layout.ok() ? std::move(*layout) : std::vector<BinaryField>());
+      }
+      default:
+        return nullptr;
+    }
+  }
+
   /// How the rows that a consumer sees are laid out, and the scope of its expressions.
   struct Inputs {
-    Layout layout;
+    Layout layout = {};
     bool is_mapped = false;  ///< several layouts: rows are mapped to `layout.names`
-    std::vector<std::string> from;
+    std::vector<std::string> from = {};
     std::vector<std::string>* used = nullptr;  ///< names that expressions asked for
   };
 

@@ -21,8 +21,11 @@ constexpr const char* kFormats[] = {"lines", "csv"};
 
 constexpr WordDef kFileWords[] = {
     {.name = "path", .help = "the file; what is there is kept", .is_required = true},
-    {.name = "format", .kind = WordKind::kChoice, .help = "payloads as they are, or columns",
-     .fallback = "lines", .choices = kFormats},
+    {.name = "format",
+     .kind = WordKind::kChoice,
+     .help = "payloads as they are, or columns",
+     .fallback = "lines",
+     .choices = kFormats},
     {.name = "columns", .kind = WordKind::kTexts, .help = "fields that are CSV columns"}};
 
 class LineSink final : public Sink {
@@ -171,14 +174,10 @@ Result<std::unique_ptr<Sink>> create_stdout(const Settings& /*settings*/,
 }  // namespace
 
 extern const SinkType kFileSink;
-const SinkType kFileSink{.name = "file",
-                         .help = "lines appended to a file",
-                         .words = kFileWords,
-                         .create = create_file};
+const SinkType kFileSink{
+    .name = "file", .help = "lines appended to a file", .words = kFileWords, .create = create_file};
 extern const SinkType kStdoutSink;
-const SinkType kStdoutSink{.name = "stdout",
-                           .help = "lines on the standard output",
-                           .words = {},
-                           .create = create_stdout};
+const SinkType kStdoutSink{
+    .name = "stdout", .help = "lines on the standard output", .words = {}, .create = create_stdout};
 
 }  // namespace ew::agent

@@ -21,7 +21,8 @@ namespace ew::agent {
 enum class LinkState { kConnecting, kConnected, kDisconnected, kFinished, kFailed };
 
 inline const char* link_state_name(LinkState state) {
-  constexpr const char* kNames[] = {"connecting", "connected", "disconnected", "finished", "failed"};
+  constexpr const char* kNames[] = {"connecting", "connected", "disconnected", "finished",
+                                    "failed"};
   return kNames[static_cast<size_t>(state)];
 }
 

@@ -22,16 +22,26 @@ constexpr int64_t kFollowUs = 200'000;
 constexpr int kFileShift = 40;
 
 constexpr WordDef kWords[] = {
-    {.name = "path", .help = "a file, or a folder whose files are read in the order of their names",
+    {.name = "path",
+     .help = "a file, or a folder whose files are read in the order of their names",
      .is_required = true},
-    {.name = "follow", .kind = WordKind::kFlag, .help = "wait for what is appended",
+    {.name = "follow",
+     .kind = WordKind::kFlag,
+     .help = "wait for what is appended",
      .fallback = "false"},
-    {.name = "header", .kind = WordKind::kFlag, .help = "CSV files begin with a line of names",
+    {.name = "header",
+     .kind = WordKind::kFlag,
+     .help = "CSV files begin with a line of names",
      .fallback = "true"},
-    {.name = "speed", .kind = WordKind::kNumber,
-     .help = "1: at the pace of `time:`; 10: ten times as fast; 0: at once", .fallback = "0",
+    {.name = "speed",
+     .kind = WordKind::kNumber,
+     .help = "1: at the pace of `time:`; 10: ten times as fast; 0: at once",
+     .fallback = "0",
      .min = 0},
-    {.name = "interval", .kind = WordKind::kDuration, .help = "between two lines", .fallback = "0"}};
+    {.name = "interval",
+     .kind = WordKind::kDuration,
+     .help = "between two lines",
+     .fallback = "0"}};
 
 /// The rows of an array as CSV lines.
 Result<std::string> npy_lines(const std::string& path) {

@@ -98,8 +98,10 @@ class StdinSource final : public Source, public host::Watcher {
   uint64_t lines_ = 0;
 };
 
-constexpr WordDef kWords[] = {{.name = "header", .kind = WordKind::kFlag,
-                               .help = "CSV begins with a line of names", .fallback = "false"}};
+constexpr WordDef kWords[] = {{.name = "header",
+                               .kind = WordKind::kFlag,
+                               .help = "CSV begins with a line of names",
+                               .fallback = "false"}};
 
 Result<std::unique_ptr<Source>> create(const Settings& settings, const std::string& /*name*/) {
   return std::unique_ptr<Source>(std::make_unique<StdinSource>(settings));
@@ -107,9 +109,7 @@ Result<std::unique_ptr<Source>> create(const Settings& settings, const std::stri
 
 }  // namespace
 
-const SourceType kStdinSource{.name = "stdin",
-                              .help = "lines of the standard input",
-                              .words = kWords,
-                              .create = create};
+const SourceType kStdinSource{
+    .name = "stdin", .help = "lines of the standard input", .words = kWords, .create = create};
 
 }  // namespace ew::agent

@@ -12,18 +12,36 @@ constexpr size_t kBatch = 256;
 constexpr int64_t kStepUs = 1000;
 
 constexpr WordDef kWords[] = {
-    {.name = "rate", .kind = WordKind::kNumber, .help = "messages a second; 0: as fast as they go",
-     .fallback = "10", .min = 0},
-    {.name = "count", .kind = WordKind::kInteger, .help = "messages in all; 0: no end",
-     .fallback = "0", .min = 0},
-    {.name = "sensors", .kind = WordKind::kInteger, .help = "how many take turns",
-     .fallback = "10", .min = 1, .max = 1e6},
-    {.name = "mean", .kind = WordKind::kNumber, .help = "of the value `temp`", .fallback = "20"},
-    {.name = "swing", .kind = WordKind::kNumber, .help = "of its sine over 600 messages",
-     .fallback = "5"},
-    {.name = "noise", .kind = WordKind::kNumber, .help = "uniform, up to this", .fallback = "0.5",
+    {.name = "rate",
+     .kind = WordKind::kNumber,
+     .help = "messages a second; 0: as fast as they go",
+     .fallback = "10",
      .min = 0},
-    {.name = "seed", .kind = WordKind::kInteger, .help = "of the noise", .fallback = "0",
+    {.name = "count",
+     .kind = WordKind::kInteger,
+     .help = "messages in all; 0: no end",
+     .fallback = "0",
+     .min = 0},
+    {.name = "sensors",
+     .kind = WordKind::kInteger,
+     .help = "how many take turns",
+     .fallback = "10",
+     .min = 1,
+     .max = 1e6},
+    {.name = "mean", .kind = WordKind::kNumber, .help = "of the value `temp`", .fallback = "20"},
+    {.name = "swing",
+     .kind = WordKind::kNumber,
+     .help = "of its sine over 600 messages",
+     .fallback = "5"},
+    {.name = "noise",
+     .kind = WordKind::kNumber,
+     .help = "uniform, up to this",
+     .fallback = "0.5",
+     .min = 0},
+    {.name = "seed",
+     .kind = WordKind::kInteger,
+     .help = "of the noise",
+     .fallback = "0",
      .min = 0}};
 
 class SyntheticSource final : public Source {
@@ -92,8 +110,7 @@ class SyntheticSource final : public Source {
     text_ += std::to_string(intake_->now_us());
     text_ += ",\"temp\":";
     const double phase = static_cast<double>(sent_ % 600) / 600 * 6.283185307179586;
-    const double value =
-        mean_ + swing_ * std::sin(phase) + noise_ * (2 * rng_.uniform() - 1);
+    const double value = mean_ + swing_ * std::sin(phase) + noise_ * (2 * rng_.uniform() - 1);
     append_json_number(text_, std::round(value * 100) / 100);
     text_ += '}';
     ++sent_;

@@ -154,11 +154,14 @@ int64_t Stream::next_deadline_us() const {
 
 void Stream::finish() {
   if (!window_) return;
-  watermark_us_ = kNever;
   window_->advance(kNever - 1);
 }
 
 void Stream::on_closed(const ClosedWindow& closed, CoverSet cover) {
+  // What comes for a window that the end of the input closed is late.
+  const bool is_by_time =
+      plan_.window.type != WindowType::kCount && plan_.window.type != WindowType::kSliding;
+  if (is_by_time) watermark_us_ = std::max(watermark_us_, closed.end_us);
   const std::string_view key = context_.keys.text(closed.key);
   EvalContext eval{{}, closed.aggregates, key, {}, closed.end_us, {}};
   const size_t count = plan_.select.size();
@@ -220,7 +223,7 @@ void Stream::build_payload(const Row& row) {
 }
 
 void Stream::run_model(Row& row, const std::vector<std::vector<double>>* lists) {
-  const auto put = [&, at = size_t{0}](double value) mutable {
+  auto put = [&, at = size_t{0}](double value) mutable {
     if (at < model_input_.size()) {
       model_input_[at++] = static_cast<float>((value - plan_.model_mean) / plan_.model_scale);
     }

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -195,7 +196,7 @@ class MqttClient final : private StreamOwner, private WakeupEnd {
   bool is_reading_ = true;
   bool is_blocked_ = false;  // a message waits for acknowledgements of others
   bool is_processing_ = false;
-  bool was_full_ = false;  // so on_writable() is owed
+  std::optional<uint8_t> full_qos_;  // on_writable() is owed to this QoS
   size_t max_publish_bytes_ = 0;
 
   // Sending.

@@ -4,12 +4,21 @@
 #include "host/mqtt_client.h"
 
 namespace ew::host {
+namespace {
+
+/// 3.1.1 has no receive maximum; mosquitto ends a connection with more open messages of QoS 2.
+constexpr size_t kQos2Limit311 = 20;
+
+}  // namespace
 
 bool MqttClient::can_publish(uint8_t qos) const {
   if (state_ != State::kConnected || stream_.output_bytes() >= options_.max_output_bytes) {
     return false;
   }
-  return qos == 0 || (in_flight_ < in_flight_limit_ && !free_ids_.empty());
+  if (qos == 0) return true;
+  const bool is_limited = qos == 2 && version() == MqttVersion::k311;
+  const size_t limit = is_limited ? std::min(in_flight_limit_, kQos2Limit311) : in_flight_limit_;
+  return in_flight_ < limit && !free_ids_.empty();
 }
 
 MqttPublishResult MqttClient::publish(std::string_view topic, Bytes payload, uint8_t qos,
@@ -17,7 +26,7 @@ MqttPublishResult MqttClient::publish(std::string_view topic, Bytes payload, uin
   // Fixed header, lengths and packet id take at most 16 bytes.
   const size_t bytes = topic.size() + payload.size() + properties.size() + 16;
   if (!can_publish(qos) || bytes > max_publish_bytes_) {
-    was_full_ = true;
+    full_qos_ = qos;
     return MqttPublishResult::kBusy;
   }
   MqttPublish packet;
@@ -33,7 +42,7 @@ MqttPublishResult MqttClient::publish(std::string_view topic, Bytes payload, uin
   }
   write_publish(version(), packet, properties, output());
   ++counters_.published;
-  if (!can_publish(qos)) was_full_ = true;
+  if (!can_publish(qos)) full_qos_ = qos;
   return qos == 0 ? MqttPublishResult::kSent : MqttPublishResult::kInFlight;
 }
 
@@ -45,8 +54,8 @@ void MqttClient::free_slot(uint16_t packet_id) {
 }
 
 void MqttClient::became_writable() {
-  if (!was_full_ || !can_publish(1)) return;
-  was_full_ = false;
+  if (!full_qos_ || !can_publish(*full_qos_)) return;
+  full_qos_.reset();
   handler_.on_writable();
 }
 

@@ -171,4 +171,16 @@ inline void quantize(int64_t n, const float* x, float scale, int32_t zero, uint8
   plain_quantize(n - i, x + i, scale, zero, y + i);
 }
 
+inline void dequantize(int64_t n, const uint8_t* x, float scale, int32_t zero, float* y) {
+  // 16-bit differences of any zero point; they are exact in floats, so each product rounds once.
+  const int16x8_t centre = vdupq_n_s16(static_cast<int16_t>(zero));
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const int16x8_t d = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(x + i))), centre);
+    vst1q_f32(y + i, vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(d))), scale));
+    vst1q_f32(y + i + 4, vmulq_n_f32(vcvtq_f32_s32(vmovl_high_s16(d)), scale));
+  }
+  plain_dequantize(n - i, x + i, scale, zero, y + i);
+}
+
 }  // namespace ew::kernels::int8::EW_INT8_TARGET

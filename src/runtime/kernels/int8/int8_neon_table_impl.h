@@ -9,6 +9,10 @@ namespace ew::kernels::int8::EW_INT8_TARGET {
 
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .name = kHasMatrix ? "neon-i8mm"
+            : kHasDot  ? "neon-dotprod"
+                       : "neon",
+    .pack_version = 1,
     .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
@@ -28,7 +32,7 @@ const Int8Table kInt8Table{
     .requantize = requantize,
     .max_pixels = max_pixels,
     .quantize = quantize,
-    .dequantize = plain_dequantize,
+    .dequantize = dequantize,
 };
 
 }  // namespace ew::kernels::int8::EW_INT8_TARGET
