@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/ops.h"
+#include "ops/selected.h"
 #include "ops/unary/unary_i8.h"
 
 namespace ew::ops {
@@ -88,7 +89,7 @@ namespace {
       }                                                                               \
     });                                                                               \
   }
-#include "ops/unary/unary.def"
+#include EW_UNARY_DEF
 #undef EW_UNARY
 
 Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
@@ -112,7 +113,7 @@ Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
                           .max_inputs = 3,                   \
                           .infer = infer_unary,              \
                           .reference = id##_grad_reference};
-#include "ops/unary/unary.def"
+#include EW_UNARY_DEF
 #undef EW_UNARY
 
 }  // namespace ew::ops
