@@ -155,6 +155,7 @@ class Reader {
     const std::string separator = s.text("separator");
     if (separator.size() != 1) add(s.error("separator", "expected one character"));
     d.separator = separator.empty() ? ',' : separator[0];
+    if (d.format == PayloadFormat::kCsv && d.columns.empty()) read_header(plan);
     d.key_field = s.text("key");
     if (s.has("key_level")) d.key_level = static_cast<int>(s.integer("key_level")) - 1;
     if (!d.key_field.empty() && d.key_level >= 0) {
@@ -170,6 +171,28 @@ class Reader {
     d.max_payload = s.size("max_payload");
     d.max_keys = static_cast<size_t>(s.integer("max_keys"));
     d.max_ahead_us = s.duration_us("max_ahead");
+  }
+
+  /// The names in a CSV file's first line, where the app file does not say them.
+  void read_header(SourcePlan& plan) {
+    const Settings& s = plan.settings;
+    std::string path = std::string_view(plan.type->name) == "file" ? s.text("path") : "";
+    if (!path.empty() && path[0] != '/') path = app_->folder + "/" + path;
+    const auto bytes = path.empty() || is_directory(path) || !s.flag("header")
+                           ? Result<std::vector<uint8_t>>(invalid_data("no header"))
+                           : read_file(path);
+    if (!bytes.ok()) {
+      return add(s.error("format", "csv needs 'columns', or a file whose first line names them"));
+    }
+    const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    std::string_view line = text.substr(0, text.find('\n'));
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    for (std::string name : split(line, plan.decode.separator)) {
+      if (name.size() >= 2 && name.front() == '"' && name.back() == '"') {
+        name = name.substr(1, name.size() - 2);
+      }
+      plan.decode.columns.push_back(std::move(name));
+    }
   }
 
   void read_models() {
