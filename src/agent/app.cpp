@@ -1,7 +1,10 @@
 // Reads app files: words, names and references. Expressions are checked when the pipeline is built.
 #include "agent/app.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "agent/payload_decoder.h"
@@ -15,6 +18,18 @@ bool is_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
+}
+
+/// The beginning of a regular file; "" if there is none.
+std::string first_bytes(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  std::string text(65536, '\0');
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return "";
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
 }
 
 class Reader {
@@ -178,14 +193,11 @@ class Reader {
     const Settings& s = plan.settings;
     std::string path = std::string_view(plan.type->name) == "file" ? s.text("path") : "";
     if (!path.empty() && path[0] != '/') path = app_->folder + "/" + path;
-    const auto bytes = path.empty() || is_directory(path) || !s.flag("header")
-                           ? Result<std::vector<uint8_t>>(invalid_data("no header"))
-                           : read_file(path);
-    if (!bytes.ok()) {
+    const std::string text = path.empty() || !s.flag("header") ? "" : first_bytes(path);
+    if (text.empty()) {
       return add(s.error("format", "csv needs 'columns', or a file whose first line names them"));
     }
-    const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-    std::string_view line = text.substr(0, text.find('\n'));
+    std::string_view line = std::string_view(text).substr(0, text.find('\n'));
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     for (std::string name : split(line, plan.decode.separator)) {
       if (name.size() >= 2 && name.front() == '"' && name.back() == '"') {
