@@ -1,5 +1,6 @@
 // Expressions, compiled and run.
 #include "agent/expression.h"
+
 #include "targets.h"
 
 namespace ew::fuzz {
@@ -20,8 +21,8 @@ void expression(Bytes bytes) {
   std::vector<agent::Cell> state(cells);
   std::vector<agent::Value> results(aggregates.size(), agent::Value::of(1));
   for (int64_t time = 0; time < 3; ++time) {
-    const agent::Value values[] = {agent::Value::of(static_cast<double>(time)), {},
-                                   agent::Value::of_text("word")};
+    const agent::Value values[] = {
+        agent::Value::of(static_cast<double>(time)), {}, agent::Value::of_text("word")};
     [[maybe_unused]] const agent::Value value =
         compiled->evaluate({values, results, "key", "topic", time * 1'000'000, state});
   }

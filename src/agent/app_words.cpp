@@ -124,6 +124,24 @@ constexpr WordDef kSinkWords[] = {{.name = "type", .help = "the kind of sink", .
                                    .help = "what waits while the sink is down or slow",
                                    .words = kQueueWords}};
 
+constexpr const char* kFills[] = {"last", "linear", "none"};
+
+constexpr WordDef kResampleWords[] = {
+    {.name = "every",
+     .kind = K::kDuration,
+     .help = "between two rows, at multiples of it since 1970",
+     .is_required = true,
+     .min = 1e-6},
+    {.name = "fill",
+     .kind = K::kChoice,
+     .help = "between two records: the last value, a line, or nothing",
+     .fallback = "last",
+     .choices = kFills},
+    {.name = "max_gap",
+     .kind = K::kDuration,
+     .help = "a longer silence is not filled",
+     .fallback = "1m"}};
+
 constexpr WordDef kWindowWords[] = {
     {.name = "type",
      .kind = K::kChoice,
@@ -182,6 +200,7 @@ constexpr WordDef kStreamWords[] = {
      .is_required = true},
     {.name = "where", .kind = K::kExpression, .help = "only these records go on"},
     {.name = "key", .kind = K::kExpression, .help = "another key than the source's"},
+    {.name = "resample", .kind = K::kMap, .help = "rows at even times", .words = kResampleWords},
     {.name = "set", .kind = K::kMap, .help = "computed fields, by name"},
     {.name = "window",
      .kind = K::kMap,

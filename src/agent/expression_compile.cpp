@@ -43,8 +43,7 @@ constexpr Scalar kWithState[] = {
 constexpr Scalar kRolling[] = {{"avg", Op::kRollAvg},       {"min", Op::kRollMin},
                                {"max", Op::kRollMax},       {"sum", Op::kRollSum},
                                {"stddev", Op::kRollStddev}, {"count", Op::kRollCount},
-                               {"zscore", Op::kZscore},
-                                {"psi", Op::kPsi}};
+                               {"zscore", Op::kZscore},     {"psi", Op::kPsi}};
 
 struct AggregateName {
   const char* name;

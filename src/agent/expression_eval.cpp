@@ -407,9 +407,8 @@ Value Expression::evaluate(const EvalContext& c) const {
         stack[top - 1] = Value::of(page_hinkley(c.cells[step.index], number_at(1), step.number));
         break;
       case Op::kPsi:
-        stack[top - 1] = Value::of(population_stability(c.cells[step.index], number_at(1),
-                                                        c.time_us,
-                                                        static_cast<size_t>(-step.number)));
+        stack[top - 1] = Value::of(population_stability(
+            c.cells[step.index], number_at(1), c.time_us, static_cast<size_t>(-step.number)));
         break;
       case Op::kZscore: {
         Cell& cell = c.cells[step.index];

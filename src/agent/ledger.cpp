@@ -111,8 +111,10 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path) {
   }
   std::unique_ptr<Ledger> ledger(new Ledger(fd, static_cast<LedgerRow*>(map)));
   ledger->capacity_ = bytes / sizeof(LedgerRow);
-  if (bytes == 0) {
-    EW_TRY_VOID(ledger->grow(0));
+  if (bytes == 0) EW_TRY_VOID(ledger->grow(0));
+  // Killed before it had its mark, a new file is all zeros.
+  const Header blank{};
+  if (std::memcmp(ledger->map_, &blank, sizeof blank) == 0) {
     std::memcpy(header_of(ledger->map_).magic, kMagic, sizeof kMagic);
   }
   const Header& header = header_of(ledger->map_);

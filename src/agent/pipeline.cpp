@@ -242,8 +242,8 @@ void Pipeline::save(ByteWriter& out) const {
     out.put_text(signature);
     out.put_text(inner.bytes());
   };
-  out.put(static_cast<uint32_t>(sources_.size() + streams_.size() + rules_.size() +
-                                outboxes_.size()));
+  out.put(
+      static_cast<uint32_t>(sources_.size() + streams_.size() + rules_.size() + outboxes_.size()));
   for (const SourceState& s : sources_) {
     part("source:" + s.name, std::to_string(static_cast<int>(s.decode.format)), [&](ByteWriter& w) {
       if (s.decoder) s.decoder->save(w);

@@ -290,7 +290,9 @@ class PipelineBuilder {
     Inputs in = inputs_of(source.from);
     Layout layout = in.layout;
     plan.input_width = width_of(layout);
-    plan.is_json = layout.is_json && layout.is_row;
+    build_resample(s, plan);
+    // Payloads of rows at even times are made from the fields that the app uses.
+    plan.is_json = layout.is_json && layout.is_row && plan.resample.every_us == 0;
     for (const std::string& from : source.from) {
       plan.uses_arrival_time.push_back(uses_arrival_time(from));
     }
@@ -318,6 +320,9 @@ class PipelineBuilder {
     if (s.has("model")) build_model(s, in, layout, plan);
     plan.having = compile(s, "having", scope(in, layout, nullptr));
     build_shape(s, plan);
+    if (plan.resample.every_us > 0) {
+      for (const std::string& field : plan.keep) slot_of(in, in.layout, field);
+    }
     if (!plan.is_json) {
       for (size_t i = 0; i < pipeline_->fields_.slot_count() && layout.has_source_fields; ++i) {
         plan.plain_names.emplace_back(pipeline_->fields_.paths()[i], i);
@@ -328,7 +333,8 @@ class PipelineBuilder {
     }
     // Payloads that are built here are JSON.
     const bool is_built = plan.has_window || !plan.computed.empty() || plan.model != nullptr ||
-                          !plan.redactions.empty() || !plan.keep.empty();
+                          !plan.redactions.empty() || !plan.keep.empty() ||
+                          plan.resample.every_us > 0;
     layout.is_json = layout.is_json || is_built;
     auto stream = std::make_unique<Stream>(std::move(plan), context());
     layouts_[name] = layout;
@@ -337,6 +343,20 @@ class PipelineBuilder {
     senders_[name + ".late"] = &stream->late_consumers;
     connect(in, stream.get());
     pipeline_->streams_.push_back(std::move(stream));
+  }
+
+  void build_resample(const Settings& s, StreamPlan& plan) {
+    if (!s.has("resample")) return;
+    const Settings r = s.map("resample");
+    plan.resample.every_us = r.duration_us("every");
+    plan.resample.max_gap_us = r.duration_us("max_gap");
+    const std::string fill = r.text("fill");
+    plan.resample.fill = fill == "linear" ? GapFill::kLinear
+                         : fill == "none" ? GapFill::kNone
+                                          : GapFill::kLast;
+    if (plan.resample.max_gap_us / std::max<int64_t>(plan.resample.every_us, 1) > 1'000'000) {
+      errors_.push_back(r.error("max_gap", "at most a million times 'every'"));
+    }
   }
 
   bool uses_arrival_time(const std::string& from) const {

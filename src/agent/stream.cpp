@@ -13,9 +13,12 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 }  // namespace
 
 Stream::Stream(StreamPlan plan, const FlowContext& context)
-    : plan_(std::move(plan)), context_(context), inputs_(plan_.uses_arrival_time.size()) {
+    : plan_(std::move(plan)),
+      context_(context),
+      inputs_(plan_.uses_arrival_time.size()),
+      resampler_(plan_.resample) {
   changes_payload_ = !plan_.redactions.empty() || !plan_.keep.empty() || !plan_.computed.empty() ||
-                     plan_.has_window || plan_.model != nullptr;
+                     plan_.has_window || plan_.model != nullptr || plan_.resample.every_us > 0;
   arguments_.resize(plan_.aggregates.size());
   values_.resize((plan_.has_window ? 0 : plan_.input_width) + plan_.output_names.size() +
                  (plan_.has_window ? plan_.input_width + plan_.computed.size() : 0));
@@ -43,7 +46,7 @@ void Stream::take(const Row& row, Fate& fate, size_t port) {
   Input& input = inputs_[port];
   input.arrived_us = context_.now_us;
   input.newest_us = std::max(input.newest_us, row.time_us);
-  if (plan_.key.is_empty()) return on_row(row, fate);
+  if (plan_.key.is_empty()) return resample(row, fate);
   Row keyed = row;
   const Value key =
       plan_.key.evaluate({row.values, {}, row.key_text, row.topic, row.time_us, cells_of(row.key)});
@@ -59,7 +62,27 @@ void Stream::take(const Row& row, Fate& fate, size_t port) {
   }
   keyed.key = context_.keys.intern(text);
   keyed.key_text = context_.keys.text(keyed.key);
-  on_row(keyed, fate);
+  resample(keyed, fate);
+}
+
+void Stream::resample(const Row& row, Fate& fate) {
+  if (plan_.resample.every_us == 0) return on_row(row, fate);
+  const auto give = [&](int64_t time_us, std::span<const Value> values, CoverSet cover) {
+    Row even = row;
+    even.time_us = time_us;
+    even.values = values;
+    Fate own{.cover = std::move(cover)};
+    on_row(even, own);
+    if (!own.is_claimed) context_.drop(own.cover, own.reason.value_or(DropReason::kFiltered));
+  };
+  const bool is_taken = resampler_.add(row.key, row.time_us, row.values,
+                                       fate.is_claimed ? CoverSet() : fate.cover, give);
+  if (is_taken) {
+    fate.is_claimed = true;
+  } else {
+    ++late_count_;
+    fate.reject(DropReason::kLate);
+  }
 }
 
 void Stream::on_row(const Row& row, Fate& fate) {
@@ -299,6 +322,7 @@ void Stream::save(ByteWriter& out) const {
     out.put(static_cast<uint8_t>(!cells.empty()));
     for (const Cell& cell : cells) cell.save(out);
   }
+  resampler_.save(out);
   if (window_) window_->save(out);
 }
 
@@ -318,6 +342,7 @@ bool Stream::load(ByteReader& in) {
     for (Cell& cell : cells) cell.load(in);
     if (!in.ok()) return false;
   }
+  if (!resampler_.load(in)) return false;
   if (window_ && !window_->load(in)) return false;
   return in.ok();
 }

@@ -8,6 +8,7 @@
 
 #include "agent/flow.h"
 #include "agent/model_runner.h"
+#include "agent/resample.h"
 #include "agent/window.h"
 
 namespace ew::agent {
@@ -44,6 +45,7 @@ struct StreamPlan {
   std::vector<bool> uses_arrival_time;  ///< by port: event time is arrival time
   Expression where;
   Expression key;
+  ResampleOptions resample;
   std::vector<NamedExpression> computed;
   bool has_window = false;
   WindowOptions window;
@@ -90,6 +92,7 @@ class Stream final : public Consumer {
   bool load(ByteReader& in);
   void visit_held(const std::function<void(const CoverSet&)>& visit) const {
     if (window_) window_->visit_held(visit);
+    resampler_.visit_held(visit);
   }
 
  private:
@@ -98,6 +101,7 @@ class Stream final : public Consumer {
     int64_t arrived_us = kNoTime;  ///< processing time of the newest record
   };
 
+  void resample(const Row& row, Fate& fate);
   void on_row(const Row& row, Fate& fate);
   void on_closed(const ClosedWindow& window, CoverSet cover);
   void finish_row(Row& row, Fate& fate, const std::vector<std::vector<double>>* lists);
@@ -112,6 +116,7 @@ class Stream final : public Consumer {
   bool changes_payload_ = false;
   std::vector<Input> inputs_;
   int64_t watermark_us_ = kNoTime;
+  Resampler resampler_;
   std::unique_ptr<WindowOperator> window_;
   std::vector<std::vector<Cell>> cells_;  // by key number
   std::vector<Value> values_;             // the row being built

@@ -9,8 +9,7 @@ namespace {
 constexpr int kInt = 1;
 constexpr int kUint = 2;
 constexpr int kFloat = 3;
-constexpr int kIndirectInt = 6;
-constexpr int kIndirectUint = 7;
+constexpr int kIndirectInt = 6;  // to kIndirectFloat: int, unsigned, float
 constexpr int kIndirectFloat = 8;
 constexpr int kMap = 9;
 constexpr int kBool = 26;

@@ -160,7 +160,7 @@ struct ElementwiseTable {
 };
 
 /// Rows that dft works on side by side.
-inline constexpr int64_t kDftLanes = 16;
+inline constexpr int64_t kDftLanes = ops::signal::kMaxLanes;
 
 struct SignalTable {
   /// `count` rows of x transformed into rows of y, `lanes` at a time; workspace has
