@@ -261,7 +261,7 @@ Status Agent::Impl::replay() {
       held[item.row] += item.count;
     });
   };
-  for (const auto& outbox : pipeline->outboxes()) EW_TRY_VOID(outbox->recover(hold));
+  for (const auto& outbox : pipeline->outboxes()) EW_TRY_VOID(outbox->recover(is_durable, hold));
   pipeline->visit_held(hold);
   // What nothing holds any more was in memory only when the process ended, or lies in damage.
   const uint64_t lost =

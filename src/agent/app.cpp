@@ -1,7 +1,10 @@
 // Reads app files: words, names and references. Expressions are checked when the pipeline is built.
 #include "agent/app.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "agent/payload_decoder.h"
@@ -15,6 +18,18 @@ bool is_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
+}
+
+/// The beginning of a regular file; "" if there is none.
+std::string first_bytes(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  std::string text(65536, '\0');
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return "";
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
 }
 
 class Reader {
@@ -155,6 +170,7 @@ class Reader {
     const std::string separator = s.text("separator");
     if (separator.size() != 1) add(s.error("separator", "expected one character"));
     d.separator = separator.empty() ? ',' : separator[0];
+    if (d.format == PayloadFormat::kCsv && d.columns.empty()) read_header(plan);
     d.key_field = s.text("key");
     if (s.has("key_level")) d.key_level = static_cast<int>(s.integer("key_level")) - 1;
     if (!d.key_field.empty() && d.key_level >= 0) {
@@ -170,6 +186,25 @@ class Reader {
     d.max_payload = s.size("max_payload");
     d.max_keys = static_cast<size_t>(s.integer("max_keys"));
     d.max_ahead_us = s.duration_us("max_ahead");
+  }
+
+  /// The names in a CSV file's first line, where the app file does not say them.
+  void read_header(SourcePlan& plan) {
+    const Settings& s = plan.settings;
+    std::string path = std::string_view(plan.type->name) == "file" ? s.text("path") : "";
+    if (!path.empty() && path[0] != '/') path = app_->folder + "/" + path;
+    const std::string text = path.empty() || !s.flag("header") ? "" : first_bytes(path);
+    if (text.empty()) {
+      return add(s.error("format", "csv needs 'columns', or a file whose first line names them"));
+    }
+    std::string_view line = std::string_view(text).substr(0, text.find('\n'));
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    for (std::string name : split(line, plan.decode.separator)) {
+      if (name.size() >= 2 && name.front() == '"' && name.back() == '"') {
+        name = name.substr(1, name.size() - 2);
+      }
+      plan.decode.columns.push_back(std::move(name));
+    }
   }
 
   void read_models() {

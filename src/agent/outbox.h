@@ -82,8 +82,8 @@ class Outbox final : public Consumer, public Outlet {
   /// Behind load() and before the replay.
   Status prepare_replay();
   /// Behind the replay: settles what the log knows to have been delivered, and tells the covers of
-  /// what still waits.
-  Status recover(const std::function<void(const CoverSet&)>& held);
+  /// what still waits. Without `is_counting` the ledger has counted everything already.
+  Status recover(bool is_counting, const std::function<void(const CoverSet&)>& held);
   /// Outputs that are counted as waiting, but are nowhere, are dropped with this reason.
   void settle_unheld(DropReason reason);
   /// Sends what the sink takes now.

@@ -121,7 +121,7 @@ Status Outbox::prepare_replay() {
   return {};
 }
 
-Status Outbox::recover(const std::function<void(const CoverSet&)>& held) {
+Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet&)>& held) {
   for (Lane& lane : lanes_) {
     if (!lane.store) continue;
     EW_TRY_VOID(
@@ -129,7 +129,7 @@ Status Outbox::recover(const std::function<void(const CoverSet&)>& held) {
           Entry entry{.number = number};
           if (!decode(bytes, entry)) return true;
           // Outputs made behind the snapshot were not counted by the replay.
-          if (number >= lane.snapshot_next) ++ledger_.at(sink_row_).accepted;
+          if (is_counting && number >= lane.snapshot_next) ++ledger_.at(sink_row_).accepted;
           if (const auto reason = lane.store->dropped(number)) {
             count_dropped(entry.cover, *reason);
           } else if (number <= lane.store->delivered()) {

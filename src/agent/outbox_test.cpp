@@ -184,9 +184,10 @@ TEST_CASE("outbox: after a restart the log goes on behind what was delivered") {
   REQUIRE(g.outbox.prepare_replay().ok());
   uint64_t held = 0;
   REQUIRE(g.outbox
-              .recover([&](const CoverSet& cover) {
-                cover.for_each([&](const CoverSet::Item& item) { held += item.count; });
-              })
+              .recover(true,
+                       [&](const CoverSet& cover) {
+                         cover.for_each([&](const CoverSet::Item& item) { held += item.count; });
+                       })
               .ok());
   CHECK(held == 3);
   CHECK(g.row().delivered == 2);
