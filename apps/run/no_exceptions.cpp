@@ -1,7 +1,8 @@
-// What the standard library calls when it would throw: memory ran out, or a mistake of ours. The
+// What the standard library calls when it would throw: memory ran out, or a mistake of ours.
 // static program ends instead, and needs no unwinder.
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>

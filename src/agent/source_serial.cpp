@@ -118,7 +118,7 @@ class SerialSource final : public Source, private host::Watcher {
 
   void set_reading(bool is_reading) {
     if (!is_watched_) return;
-    const Status status = context_->loop.change(fd_, is_reading ? uint32_t{EPOLLIN} : 0U, *this);
+    const Status status = context_->loop.change(fd_, is_reading ? uint32_t{EPOLLIN} : 0, *this);
     if (!status.ok()) lost(status.error().message);
   }
 

@@ -15,11 +15,9 @@ namespace {
 
 using kernels::CpuTarget;
 
-constexpr CpuTarget kTargets[] = {CpuTarget::kAvx512, CpuTarget::kAvx2, CpuTarget::kPortable};
-
 Result<CpuTarget> parse_target(const std::string& name) {
   if (name == "native") return kernels::detect_cpu();
-  for (const CpuTarget target : kTargets) {
+  for (const CpuTarget target : kernels::kCpuTargets) {
     if (name != kernels::to_string(target)) continue;
     if (kernels::is_supported(target)) return target;
     return unsupported("target ", name,
@@ -27,7 +25,8 @@ Result<CpuTarget> parse_target(const std::string& name) {
                        "convert on one that can, or with target portable");
   }
   std::vector<std::string> known{"native", "none"};
-  for (const CpuTarget target : kTargets) known.emplace_back(kernels::to_string(target));
+  for (const CpuTarget target : kernels::kCpuTargets)
+    known.emplace_back(kernels::to_string(target));
   return invalid_argument("target: expected ", join(known, ", "), ", found '", name, "'");
 }
 

@@ -74,7 +74,7 @@ struct EventLoop::State {
   int wait(int64_t max_wait_us);
   bool run_posted();
   bool run_timers();
-  void run_ends();
+  bool run_ends();
 
   Clocks clocks;
   int epoll_fd = -1;
@@ -185,7 +185,8 @@ bool EventLoop::State::run_timers() {
   return has_run;
 }
 
-void EventLoop::State::run_ends() {
+bool EventLoop::State::run_ends() {
+  const bool has_run = !ends.empty();
   // One may ask again while it runs; it is called again before the loop sleeps.
   for (size_t i = 0; i < ends.size(); ++i) {
     WakeupEnd* end = ends[i];
@@ -194,6 +195,7 @@ void EventLoop::State::run_ends() {
     end->on_wakeup_end();
   }
   ends.clear();
+  return has_run;
 }
 
 bool EventLoop::run_once(int64_t max_wait_us) {
@@ -211,7 +213,7 @@ bool EventLoop::run_once(int64_t max_wait_us) {
   s.event_count = 0;
   has_run = s.run_posted() || has_run;
   has_run = s.run_timers() || has_run;
-  s.run_ends();
+  has_run = s.run_ends() || has_run;
   return has_run;
 }
 

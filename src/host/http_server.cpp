@@ -160,7 +160,7 @@ void HttpServer::State::Connection::set_timeout(int64_t delay_us) {
   state_->loop.cancel(timeout_);
   timeout_ = state_->loop.call_after(delay_us, [this] {
     timeout_ = {};
-    if (parser_.has_begun() && !is_answering_) {
+    if (parser_.has_begun() && !is_answering_ && !is_closing_) {
       keeps_alive_ = false;
       return send(text_response(408, "the request took too long"));
     }
@@ -211,7 +211,7 @@ void HttpServer::State::Connection::send(HttpResponse response) {
   is_answering_ = false;
   if (!keeps_alive_) {
     is_closing_ = true;
-    return;
+    return set_timeout(state_->options.request_timeout_us);
   }
   set_timeout(state_->options.idle_timeout_us);
   stream_.set_reading(true);

@@ -30,7 +30,7 @@ ValueId quantised(ir::Builder& b, ValueId y, float scale, int32_t zero) {
   return y;
 }
 
-// convolution with clamp -> sum with its input -> dense -> softmax.
+// convolution with clamp -> depthwise convolution -> sum with its input -> dense -> softmax.
 ir::Model small_model() {
   ir::Model model;
   model.architecture.version = "a test";
@@ -51,6 +51,12 @@ ir::Model small_model() {
   ValueId y =
       b.add(ops::kConv, {x, kernel, bias}, {{"padding", std::string("same")}, {"clamp_min", 0.0}});
   quantised(b, y, 0.04F, -128);
+  Tensor f({DType::kI8, Shape{3, 3, 3, 1},
+            std::make_shared<const QuantParams>(QuantParams{{0.03F, 0.01F, 0.02F}, {0, 0, 0}, 2})});
+  for (int64_t i = 0; i < f.size(); ++i)
+    f.mutable_values<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i * 83 % 240 - 120);
+  y = b.add(ops::kDepthwiseConv, {y, b.constant(f)}, {{"padding", std::string("same")}});
+  quantised(b, y, 0.06F, 1);
   y = quantised(b, b.add(ops::kAdd, {y, x}), 0.07F, 5);
   y = quantised(b, b.add(ops::kReshape, {y}, {{"shape", std::vector<int64_t>{1, 48}}}), 0.07F, 5);
   Tensor d({DType::kI8, Shape{48, 5}, params(0.02F, 0)});
@@ -226,7 +232,7 @@ TEST_CASE("ew file: an operator that the program lacks is named") {
   const auto model = ir::read_ew(MappedFile::copy_of(file_of(small_model())), none);
   REQUIRE_FALSE(model.ok());
   CHECK(model.error().code == ErrorCode::kUnsupported);
-  CHECK(model.error().message == "node 4: this program has no operator 'softmax'");
+  CHECK(model.error().message == "node 5: this program has no operator 'softmax'");
 }
 
 TEST_CASE("ew file: a verifier sees every byte before the signature and may refuse") {

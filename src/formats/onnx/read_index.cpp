@@ -335,7 +335,9 @@ void read_unique(Call& c) {
   };
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), less);
+  // Equal rows in their order.
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return less(a, b) || (a < b && !less(b, a)); });
   std::vector<int64_t> first;
   std::vector<int64_t> counts;
   std::vector<int64_t> inverse(n);

@@ -139,8 +139,11 @@ int64_t detect_regular(const Sample& s, const Attrs& attrs) {
     for (const int64_t box : kept(s, scores, attrs, attrs.integer("per_class"))) {
       best.push_back({box, c, scores[static_cast<size_t>(box)]});
     }
-    std::stable_sort(best.begin(), best.end(),
-                     [](const Found& a, const Found& b) { return a.score > b.score; });
+    // Of equals the lower class, then the lower box: the order in which they were found.
+    std::sort(best.begin(), best.end(), [&](const Found& a, const Found& b) {
+      const auto count = static_cast<int64_t>(scores.size());
+      return signal::scores_before(a.score, b.score, a.c * count + a.box, b.c * count + b.box);
+    });
     if (best.size() > most) best.resize(most);
   }
   for (size_t i = 0; i < best.size(); ++i) {
@@ -164,8 +167,9 @@ int64_t detect_fast(const Sample& s, const Attrs& attrs) {
   int64_t place = 0;
   for (const int64_t box : boxes) {
     std::iota(order.begin(), order.end(), int64_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int64_t a, int64_t b) { return s.score(box, a) > s.score(box, b); });
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return signal::scores_before(s.score(box, a), s.score(box, b), a, b);
+    });
     for (int64_t c = 0; c < given; ++c) s.put(place + c, box, order[static_cast<size_t>(c)]);
     place += each;
   }

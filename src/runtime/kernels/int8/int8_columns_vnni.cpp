@@ -3,8 +3,7 @@
 // input is read once.
 //
 // A column is 16 bytes of up to four rows, turned so that a dword holds the vertical taps of one
-// lane. Lanes are 16 channels; or, of 8 or 4 channels, those of neighbouring pixels.
-#include <type_traits>
+// lane. Lanes are 16 channels; or, of 8 channels, those of two neighbouring pixels.
 #include <utility>
 
 #include "runtime/kernels/int8/int8_depthwise_vnni.h"
@@ -43,37 +42,43 @@ EW_INLINE __m512i load_column(const Row& r, int64_t at) {
   return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(dwords, x), bytes);
 }
 
-// Up to four accumulators to bytes, 16 for each.
+// By the definition, for channels without a proved form.
+__attribute__((noinline)) void store_exact(const Requant& r, const __m512i* acc, int count,
+                                           int64_t lane0, uint8_t* const* out,
+                                           const int64_t* bytes) {
+  for (int i = 0; i < count; ++i) {
+    alignas(64) int32_t sums[kLanes];
+    int32_t exact[kLanes];
+    _mm512_store_si512(sums, acc[i]);
+    exact_bytes(r, sums, lane0, kLanes, exact);
+    for (int64_t l = 0; l < bytes[i]; ++l) out[i][l] = static_cast<uint8_t>(exact[l]);
+  }
+}
+
+// Up to four accumulators to bytes, 16 for each. What rounds exactly starts as kFloat does.
 template <Rounding R>
 EW_INLINE void store_tile(const Requant& r, const LaneConstants<R>& constants, const __m512i* acc,
                           int count, int64_t lane0, uint8_t* const* out, const int64_t* bytes) {
-  if constexpr (R == Rounding::kExact) {
-    for (int i = 0; i < count; ++i) {
-      alignas(64) int32_t sums[kLanes];
-      int32_t exact[kLanes];
-      _mm512_store_si512(sums, acc[i]);
-      exact_bytes(r, sums, lane0, kLanes, exact);
-      for (int64_t l = 0; l < bytes[i]; ++l) out[i][l] = static_cast<uint8_t>(exact[l]);
-    }
-  } else {
-    __m512i x[kTile];
-    EW_UNROLL for (int i = 0; i < kTile; ++i) x[i] =
-        i < count ? constants.finish(acc[i]) : _mm512_setzero_si512();
-    // Back from four bytes of every output in turn.
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i y = _mm512_permutexvar_epi32(order, pack_64<R>(x[0], x[1], x[2], x[3], r));
-    const auto put = [&](int i, __m128i lane) __attribute__((always_inline)) {
-      if (bytes[i] == kLanes) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[i]), lane);
-      } else {
-        _mm_mask_storeu_epi8(out[i], static_cast<__mmask16>(first_bytes(bytes[i])), lane);
-      }
-    };
-    put(0, _mm512_castsi512_si128(y));
-    if (count > 1) put(1, _mm512_extracti32x4_epi32(y, 1));
-    if (count > 2) put(2, _mm512_extracti32x4_epi32(y, 2));
-    if (count > 3) put(3, _mm512_extracti32x4_epi32(y, 3));
+  if (R == Rounding::kFloat && r.rounding == Rounding::kExact) {
+    return store_exact(r, acc, count, lane0, out, bytes);
   }
+  __m512i x[kTile];
+  EW_UNROLL for (int i = 0; i < kTile; ++i) x[i] =
+      i < count ? constants.finish(acc[i]) : _mm512_setzero_si512();
+  // Back from four bytes of every output in turn.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i y = _mm512_permutexvar_epi32(order, pack_64<R>(x[0], x[1], x[2], x[3], r));
+  const auto put = [&](int i, __m128i lane) __attribute__((always_inline)) {
+    if (bytes[i] == kLanes) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out[i]), lane);
+    } else {
+      _mm_mask_storeu_epi8(out[i], static_cast<__mmask16>(first_bytes(bytes[i])), lane);
+    }
+  };
+  put(0, _mm512_castsi512_si128(y));
+  if (count > 1) put(1, _mm512_extracti32x4_epi32(y, 1));
+  if (count > 2) put(2, _mm512_extracti32x4_epi32(y, 2));
+  if (count > 3) put(3, _mm512_extracti32x4_epi32(y, 3));
 }
 
 /// The columns of P neighbouring outputs.
@@ -136,44 +141,25 @@ void run_row(const Row& row, const Requant& r, const int8_t* weights, int64_t la
   using Tile = Columns<Width, Stride, kHeight, kTile>;
   const Taps<Width, Outputs, R> taps(r, weights, lane0);
   const Row s = row;
-  const auto rest = [&]<int P>(std::integral_constant<int, P>,
-                               Columns<Width, Stride, kHeight, P> now, int64_t first)
-                        __attribute__((always_inline)) {
-                          now.template load<kKept>(s, first);
-                          finish_tile(s, r, taps, now, first);
-                        };
   int64_t first = 0;
   Tile now;
-  if (s.count >= kTile) {
-    now.template load<0>(s, 0);
-    for (; first + 2 * kTile <= s.count; first += kTile) {
-      // The next columns are turned while these are multiplied: a turn takes longer than a product.
-      Tile next;
-      EW_UNROLL for (int k = 0; k < kKept; ++k) next.at[k] = now.at[kTile * Stride + k];
-      next.template load<kKept>(s, first + kTile);
-      finish_tile(s, r, taps, now, first);
-      now = next;
-    }
+  EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = load_column<kHeight>(s, k * s.column);
+  if (s.count >= kTile) now.template load<kKept>(s, 0);
+  while (first + kTile <= s.count) {
+    // The next columns are turned while these are multiplied: a turn takes longer than a product.
+    Tile next;
+    EW_UNROLL for (int k = 0; k < kKept; ++k) next.at[k] = now.at[kTile * Stride + k];
+    if (first + 2 * kTile <= s.count) next.template load<kKept>(s, first + kTile);
     finish_tile(s, r, taps, now, first);
+    now = next;
     first += kTile;
-    EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = now.at[kTile * Stride + k];
-  } else {
-    EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = load_column<kHeight>(s, k * s.column);
   }
-  const auto kept = [&]<int P>(std::integral_constant<int, P>) __attribute__((always_inline)) {
-    Columns<Width, Stride, kHeight, P> columns;
-    EW_UNROLL for (int k = 0; k < kKept; ++k) columns.at[k] = now.at[k];
-    return columns;
-  };
-  switch (s.count - first) {
-    case 3:
-      return rest(std::integral_constant<int, 3>(), kept(std::integral_constant<int, 3>()), first);
-    case 2:
-      return rest(std::integral_constant<int, 2>(), kept(std::integral_constant<int, 2>()), first);
-    case 1:
-      return rest(std::integral_constant<int, 1>(), kept(std::integral_constant<int, 1>()), first);
-    default:
-      return;
+  for (; first < s.count; ++first) {
+    Columns<Width, Stride, kHeight, 1> one;
+    EW_UNROLL for (int k = 0; k < kKept; ++k) one.at[k] = now.at[k];
+    one.template load<kKept>(s, first);
+    finish_tile(s, r, taps, one, first);
+    EW_UNROLL for (int k = 0; k < kKept; ++k) now.at[k] = one.at[Stride + k];
   }
 }
 
@@ -195,7 +181,7 @@ DepthwiseShape turned(DepthwiseShape s) {
 }
 
 bool is_flat_columns(const DepthwiseShape& s) {
-  return (s.channels == 8 || s.channels == 4) && s.in_pixel == s.channels && s.kernel_w == 3 &&
+  return s.channels == 8 && s.in_pixel == s.channels && s.kernel_w == 3 &&
          s.out_pixel == s.channels;
 }
 
@@ -243,14 +229,8 @@ template <Rounding R>
 void run_shape(const DepthwiseShape& s, const int8_t* w, const Requant& r, const uint8_t* x,
                uint8_t* y) {
   if (s.kernel_w == 1) return run_rows<1, 1, R>(s, w, r, x, y);
-  switch (is_flat_columns(s) ? kLanes / s.channels : s.in_pixel / s.tap_column) {
-    case 1:
-      return run_rows<3, 1, R>(s, w, r, x, y);
-    case 2:
-      return run_rows<3, 2, R>(s, w, r, x, y);
-    default:
-      return run_rows<3, 4, R>(s, w, r, x, y);
-  }
+  const bool is_two = is_flat_columns(s) || s.in_pixel == 2 * s.tap_column;
+  return is_two ? run_rows<3, 2, R>(s, w, r, x, y) : run_rows<3, 1, R>(s, w, r, x, y);
 }
 
 }  // namespace
@@ -304,14 +284,8 @@ void pack_columns(const DepthwiseShape& shape, const int8_t* w, int8_t* out) {
 void run_columns(const DepthwiseShape& shape, const int8_t* w, const Requant& r, const uint8_t* x,
                  uint8_t* y) {
   const DepthwiseShape s = turned(shape);
-  switch (r.rounding) {
-    case Rounding::kBits:
-      return run_shape<Rounding::kBits>(s, w, r, x, y);
-    case Rounding::kFloat:
-      return run_shape<Rounding::kFloat>(s, w, r, x, y);
-    case Rounding::kExact:
-      return run_shape<Rounding::kExact>(s, w, r, x, y);
-  }
+  if (r.rounding == Rounding::kBits) return run_shape<Rounding::kBits>(s, w, r, x, y);
+  run_shape<Rounding::kFloat>(s, w, r, x, y);
 }
 
 }  // namespace ew::kernels::int8::vnni

@@ -101,10 +101,13 @@ EW_INLINE void store_16(uint8_t* out, __m128i bytes, int64_t channels) {
   }
 }
 
-void store_exact(const Requant& r, const int32_t* acc, int64_t lanes, int64_t first, uint8_t* out) {
+__attribute__((noinline)) void store_exact(const Requant& r, const __m512i* acc, int vectors,
+                                           int64_t first, uint8_t* out) {
+  int32_t sums[64];
   int32_t bytes[64];
-  exact_bytes(r, acc, 0, lanes, bytes);
-  for (int64_t l = 0; l < lanes; ++l) {
+  for (int v = 0; v < vectors; ++v) _mm512_storeu_si512(sums + kLanes * v, acc[v]);
+  exact_bytes(r, sums, 0, kLanes * vectors, bytes);
+  for (int l = 0; l < kLanes * vectors; ++l) {
     if (r.channel[l] >= 0) out[r.channel[l] - first] = static_cast<uint8_t>(bytes[l]);
   }
 }
@@ -129,13 +132,14 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b,
   const auto finish = [&](int p, int v) __attribute__((always_inline)) {
     return constants.lanes[v].finish(acc[p][v]);
   };
-  if constexpr (R == Rounding::kExact) {
-    EW_UNROLL for (int p = 0; p < Pixels; ++p) {
-      int32_t lanes[16 * Vectors];
-      EW_UNROLL for (int v = 0; v < Vectors; ++v) _mm512_storeu_si512(lanes + 16 * v, acc[p][v]);
-      store_exact(r, lanes, 16 * Vectors, b.first, out + p * step);
+  if (R == Rounding::kFloat && r.rounding == Rounding::kExact) {
+    // Sums that start as those of kFloat.
+    for (int p = 0; p < Pixels; ++p) {
+      store_exact(r, &acc[p][0], Vectors, b.first, out + p * step);
     }
-  } else if constexpr (Vectors == 4) {
+    return;
+  }
+  if constexpr (Vectors == 4) {
     const __mmask64 mask = first_bytes(b.channels);
     EW_UNROLL for (int p = 0; p < Pixels; ++p) {
       const __m512i y = pack_64<R>(finish(p, 0), finish(p, 1), finish(p, 2), finish(p, 3), r);
@@ -215,15 +219,13 @@ using RunFn = void (*)(const ConvShape&, const ConvBlock&, const uint8_t*, uint8
 struct Tile {
   int vectors;
   int pixels;
-  std::array<RunFn, 3> run;  // by Rounding
+  RunFn run_bits;
+  RunFn run_float;  // and exactly
 };
 template <int Vectors, int Pixels>
 constexpr Tile tile() {
-  return {
-      Vectors,
-      Pixels,
-      {run_block<Vectors, Pixels, Rounding::kBits>, run_block<Vectors, Pixels, Rounding::kFloat>,
-       run_block<Vectors, Pixels, Rounding::kExact>}};
+  return {Vectors, Pixels, run_block<Vectors, Pixels, Rounding::kBits>,
+          run_block<Vectors, Pixels, Rounding::kFloat>};
 }
 
 constexpr Tile kTiles[] = {
@@ -327,8 +329,9 @@ void pack_conv(const ConvShape& s, const ConvBlock& b, const int8_t* w, int64_t 
 }
 
 void conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x, uint8_t* y) {
-  const int8_t tile = kTileIndex[static_cast<size_t>(b.vectors)][static_cast<size_t>(b.pixels)];
-  kTiles[static_cast<size_t>(tile)].run[static_cast<size_t>(b.requant.rounding)](s, b, x, y);
+  const int8_t index = kTileIndex[static_cast<size_t>(b.vectors)][static_cast<size_t>(b.pixels)];
+  const Tile& t = kTiles[static_cast<size_t>(index)];
+  (b.requant.rounding == Rounding::kBits ? t.run_bits : t.run_float)(s, b, x, y);
 }
 
 }  // namespace ew::kernels::int8::vnni
