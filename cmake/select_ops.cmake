@@ -15,6 +15,7 @@ if(EW_CPU)
 endif()
 if(EW_OPS)
   add_compile_definitions(EW_OPS="${EW_OPS}")
+  add_compile_options(-Wno-unused-function)  # of rows that are left out
   include_directories(BEFORE ${CMAKE_BINARY_DIR}/selected_ops)
   string(REPLACE "," ";" wanted "${EW_OPS}")
   set(unknown ${wanted})

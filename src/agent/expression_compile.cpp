@@ -356,7 +356,7 @@ class ExpressionCompiler {
                           def->min_arguments, " to ", def->max_arguments, " arguments, found ",
                           arguments);
     }
-    if (name == "ewma" ||
+    if (name == "ewma" || name == "page_hinkley" ||
         (find_row(kRolling, name) != nullptr && arguments == 2 && !is_pair(name))) {
       return call_with_constant(name, start);
     }

@@ -25,7 +25,8 @@ Result<CpuTarget> parse_target(const std::string& name) {
                        "convert on one that can, or with target portable");
   }
   std::vector<std::string> known{"native", "none"};
-  for (const CpuTarget target : kernels::kCpuTargets) known.emplace_back(kernels::to_string(target));
+  for (const CpuTarget target : kernels::kCpuTargets)
+    known.emplace_back(kernels::to_string(target));
   return invalid_argument("target: expected ", join(known, ", "), ", found '", name, "'");
 }
 

@@ -133,6 +133,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def is_listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 @unittest.skipUnless(shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin"),
                      "mosquitto is not installed")
 class OutageTest(EdgewiseTest):
@@ -149,7 +154,7 @@ class OutageTest(EdgewiseTest):
                                    stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        self.wait_for(lambda: is_listening(port))
         return process
 
     def wait_for(self, condition, seconds=30):

@@ -12,6 +12,20 @@ from edgewise import BASE_MODEL, ROOT, EdgewiseTest
 
 TFLITE = ROOT / "tests/tflite/fixtures"
 CPUS = ("avx512", "avx2", "portable")
+# Checksums of the packed section by model and target, with the version of its layout. Later programs
+# read files with this version: where a checksum differs, kernels pack in another way, so their table
+# needs the next pack_version (int8_kernels.h), and the new checksum stands here.
+PACKED = {
+    ("conv_i8", "avx512", "avx512-vnni", 1): 0xbdf5f97c,
+    ("conv_i8", "avx2", "avx2", 1): 0x80ad508a,
+    ("conv_i8", "portable", "portable", 1): 0xe27554c8,
+    ("depthwise_dilated_i8", "avx512", "avx512-vnni", 1): 0x5f32e414,
+    ("depthwise_dilated_i8", "avx2", "avx2", 1): 0x199983b5,
+    ("depthwise_dilated_i8", "portable", "portable", 1): 0x92acc344,
+    ("grouped_i8", "avx512", "avx512-vnni", 1): 0x53488a48,
+    ("grouped_i8", "avx2", "avx2", 1): 0x1eddd082,
+    ("grouped_i8", "portable", "portable", 1): 0xfe531567,
+}
 # The examples of RFC 8410, section 10.
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
@@ -168,6 +182,20 @@ class Ew(EdgewiseTest):
         code, text, _ = run("--info", self.path("m.ew"))
         self.assertEqual(code, 0)
         self.assertIn("float32(1, 8) 32 bytes", text)
+
+    def test_packed_layouts_are_what_their_version_promises(self):
+        for (name, target, kernels, version), checksum in PACKED.items():
+            done = subprocess.run(
+                ["edgewise", "convert", TFLITE / f"{name}.tflite", self.path("m.ew"), "--target",
+                 target], capture_output=True, text=True)
+            if f"packed for {kernels}\n" not in done.stderr:
+                continue  # kernels that this machine cannot run
+            data = Path(self.path("m.ew")).read_bytes()
+            (found,) = struct.unpack_from("<I", data, 32 + 2 * 24 + 4)
+            (begin,) = struct.unpack_from("<Q", data, 32 + 2 * 24 + 8)
+            (found_version,) = struct.unpack_from("<I", data, begin + 4 + len(kernels))
+            with self.subTest(f"{name} for {kernels}"):
+                self.assertEqual((found_version, hex(found)), (version, hex(checksum)))
 
     def test_version_1_still_opens(self):
         folder = ROOT / "tests/data/ew"
