@@ -30,10 +30,9 @@ FLOAT_TOLERANCE = 1e-5
 DYNAMIC_RANGE_TOLERANCE = 3e-2
 
 
-def reference(model):
+def reference(model, resolver=litert.OpResolverType.BUILTIN_REF):
     """LiteRT's reference kernels."""
-    it = litert.Interpreter(model_path=str(model),
-                            experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF)
+    it = litert.Interpreter(model_path=str(model), experimental_op_resolver_type=resolver)
     it.allocate_tensors()
     return it
 
@@ -53,8 +52,8 @@ def random_inputs(details, count, rng):
     return out
 
 
-def run_litert(model, inputs):
-    it = reference(model)
+def run_litert(model, inputs, resolver=litert.OpResolverType.BUILTIN_REF):
+    it = reference(model, resolver)
     details, results = it.get_input_details(), []
     for i in range(len(inputs[0])):
         for d, x in zip(details, inputs):

@@ -113,6 +113,7 @@ std::span<const Lowering> elementwise_lowerings();
 std::span<const Lowering> shape_lowerings();
 std::span<const Lowering> index_lowerings();
 std::span<const Lowering> reduction_lowerings();
+std::span<const Lowering> select_lowerings();
 LowerFn find_lowering(BuiltinOperator code);
 
 /// A fused activation as real bounds. Error kUnsupported for one that is no clamp.
