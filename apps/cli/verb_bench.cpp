@@ -10,9 +10,11 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "common.h"
+#include "energy.h"
 #include "verbs.h"
 
 extern char** environ;  // NOLINT: the name is POSIX'
@@ -26,6 +28,7 @@ struct BenchOptions {
   double batch_ms = 20;
   double peak = 0;
   bool profile = false;
+  bool energy = false;
   bool is_child = false;
 };
 
@@ -165,6 +168,18 @@ void print_profile(const Session& session, double peak) {
   }
 }
 
+// Microjoules of one run over about a second of them, counters of the whole package included.
+Result<double> measure_energy(Session& session, double min_us) {
+  constexpr double kSecondUs = 1e6;
+  const auto calls = static_cast<size_t>(std::max(10.0, kSecondUs / std::max(min_us, 0.1)));
+  Result<EnergyMeter> meter = EnergyMeter::open();
+  if (!meter.ok()) return meter.error();
+  for (size_t i = 0; i < calls; ++i) session.run();
+  const Result<double> used = meter->take_uj();
+  if (!used.ok()) return used.error();
+  return *used / static_cast<double>(calls);
+}
+
 int bench(const BenchOptions& o) {
   if (o.is_child) return run_child(o);
   Result<Session> session = open_session(o);
@@ -172,6 +187,15 @@ int bench(const BenchOptions& o) {
   const Timing timing = time_runs(*session, o.batch_ms);
   if (o.profile) {
     print_profile(*session, o.peak);
+  }
+  std::optional<double> energy_uj;
+  if (o.energy) {
+    const Result<double> measured = measure_energy(*session, timing.min_us);
+    if (measured.ok()) {
+      energy_uj = *measured;
+    } else {
+      std::fprintf(stderr, "%s\n", measured.error().message.c_str());
+    }
   }
   ColdStart cold;
   constexpr int kSpawns = 10;
@@ -182,8 +206,10 @@ int bench(const BenchOptions& o) {
   }
   if (o.common.json) {
     std::printf(
-        "{\"median_us\": %.3f, \"min_us\": %.3f, \"rss_mb\": %.3f, \"first_result_ms\": %.3f}\n",
+        "{\"median_us\": %.3f, \"min_us\": %.3f, \"rss_mb\": %.3f, \"first_result_ms\": %.3f",
         timing.median_us, timing.min_us, cold.rss_mb, cold.first_result_ms);
+    if (energy_uj) std::printf(", \"energy_uj\": %.3f", *energy_uj);
+    std::printf("}\n");
     return 0;
   }
   const double rate = static_cast<double>(session->macs()) / timing.min_us / 1e3;
@@ -194,6 +220,7 @@ int bench(const BenchOptions& o) {
   std::printf("cold start   %.2f ms from process start to the first result\n",
               cold.first_result_ms);
   std::printf("memory       %.1f MB at its peak\n", cold.rss_mb);
+  if (energy_uj) std::printf("energy       %.1f uJ a run, of the whole package\n", *energy_uj);
   return 0;
 }
 
@@ -209,6 +236,8 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   verb->add_flag("--profile", o->profile, "Print every layer's time on stderr");
   verb->add_option("--peak", o->peak, "GMAC/s that the cores can reach, for shares of it");
+  verb->add_flag("--energy", o->energy,
+                 "Measure the energy of a run where the kernel counts it (RAPL)");
   verb->add_flag("--child", o->is_child)->group("");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = bench(*o); });

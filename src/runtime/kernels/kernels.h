@@ -6,6 +6,7 @@
 //   k.gemm({.m = 32, .n = 64, .k = 128, .a = x, .lda = 128, .b = w, .ldb = 64, .c = y, .ldc = 64,
 //           .bias = bias, .clamp = {0}}, workspace, pool);
 
+#include "ops/signal/fft.h"
 #include "runtime/kernels/batch_norm.h"
 #include "runtime/kernels/common.h"
 #include "runtime/kernels/conv2d.h"
@@ -119,13 +120,24 @@ struct ElementwiseTable {
   double (*sum_of_squares)(int64_t n, const float* x);
 };
 
+/// Rows that dft works on side by side.
+inline constexpr int64_t kDftLanes = 16;
+
+struct SignalTable {
+  /// `count` rows of x transformed into rows of y, `lanes` at a time; workspace has
+  /// plan.workspace(lanes) elements. A row's bits do not depend on `lanes`.
+  void (*dft)(const ops::signal::DftPlan& plan, const float* x, float* y, int64_t count,
+              int64_t lanes, float* workspace);
+};
+
 /// Every kernel of one target.
 struct KernelTable : GemmTable,
                      ConvTable,
                      DepthwiseTable,
                      NormTable,
                      PoolTable,
-                     ElementwiseTable {};
+                     ElementwiseTable,
+                     SignalTable {};
 
 /// The kernels of `target`, which is_supported() must allow.
 const KernelTable& kernels(CpuTarget target);

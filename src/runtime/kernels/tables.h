@@ -11,6 +11,7 @@
   extern const NormTable kNormTable;               \
   extern const PoolTable kPoolTable;               \
   extern const ElementwiseTable kElementwiseTable; \
+  extern const SignalTable kSignalTable;           \
   }
 
 namespace ew::kernels {

@@ -19,8 +19,13 @@ struct Layout {
   char separator = ',';
   std::vector<std::string> columns;
   std::optional<size_t> label;  ///< none: a table without targets
+  std::vector<bool> is_feature;
+  int64_t window = 0;  ///< rows of one sample; 0: each row is one
+  int64_t step = 1;    ///< rows between the starts of two windows
 
-  size_t features() const { return columns.size() - (label ? 1 : 0); }
+  size_t features() const {
+    return static_cast<size_t>(std::count(is_feature.begin(), is_feature.end(), true));
+  }
 };
 
 // The features of one record; `line` is for messages.
@@ -31,7 +36,7 @@ Status parse_features(const Layout& layout, const std::vector<std::string>& fiel
                         fields.size());
   }
   for (size_t i = 0; i < fields.size(); ++i) {
-    if (layout.label == i) continue;
+    if (!layout.is_feature[i]) continue;
     double value = 0;
     if (!parse_csv_number(fields[i], value) || std::abs(value) > 3.4028234e38) {
       return invalid_data(
@@ -190,8 +195,40 @@ Result<Scan> scan_rows(const ByteFile& file, const Layout& layout, bool words,
   return scan;
 }
 
+// Which columns are features: `columns=a,b`, or all but the label.
+Status choose_columns(const std::string& path, const SpecOptions& spec, Layout& layout) {
+  layout.is_feature.assign(layout.columns.size(), true);
+  if (const std::string* wanted = spec.find("columns")) {
+    layout.is_feature.assign(layout.columns.size(), false);
+    for (const std::string& name : split(*wanted, ',')) {
+      const auto found = std::find(layout.columns.begin(), layout.columns.end(), name);
+      if (found == layout.columns.end()) {
+        const std::string near = nearest_word(name, layout.columns);
+        return invalid_argument(path, ": no column '", name, "'",
+                                near.empty() ? str("; columns: ", join(layout.columns, ", "))
+                                             : str("; did you mean '", near, "'?"));
+      }
+      layout.is_feature[static_cast<size_t>(found - layout.columns.begin())] = true;
+    }
+  }
+  if (layout.label) layout.is_feature[*layout.label] = false;
+  return {};
+}
+
+Status read_window(const SpecOptions& spec, Layout& layout) {
+  constexpr int64_t kMaxWindow = 1 << 24;
+  if (const std::string* text = spec.find("window")) {
+    EW_TRY(layout.window, parse_option_int("data option window", *text, 1, kMaxWindow));
+  }
+  if (const std::string* text = spec.find("step")) {
+    if (layout.window == 0) return invalid_argument("data option step: expected window=ROWS too");
+    EW_TRY(layout.step, parse_option_int("data option step", *text, 1, kMaxWindow));
+  }
+  return {};
+}
+
 Result<Layout> read_layout(const ByteFile& file, const SpecOptions& spec) {
-  EW_TRY_VOID(spec.allow({"label", "separator"}));
+  EW_TRY_VOID(spec.allow({"label", "separator", "columns", "window", "step"}));
   Layout layout;
   if (const std::string* text = spec.find("separator")) {
     if (*text == "tab") {
@@ -233,6 +270,8 @@ Result<Layout> read_layout(const ByteFile& file, const SpecOptions& spec) {
                                            : str("; did you mean '", near, "'?"));
     }
   }
+  EW_TRY_VOID(choose_columns(file.path(), spec, layout));
+  EW_TRY_VOID(read_window(spec, layout));
   if (layout.features() == 0) {
     return invalid_data(file.path(),
                         ": expected columns beside the label; is the separator right? "
@@ -250,6 +289,37 @@ Result<ByteFile> open_maybe_gzip(const std::string& path, int64_t max_bytes) {
   return ByteFile::from_bytes(path, std::move(bytes));
 }
 
+// Rows [i * step, i * step + window) of the table as samples of [window], or [window, features] for
+// several features; a window's label is that of its last row.
+Status cut_windows(const Layout& layout, Split& table) {
+  const int64_t rows = table.x[0].shape()[0];
+  const auto width = static_cast<int64_t>(layout.features());
+  if (rows < layout.window) {
+    return invalid_data("expected ", layout.window, " rows for one window, found ", rows);
+  }
+  const int64_t count = (rows - layout.window) / layout.step + 1;
+  Shape shape{count, layout.window};
+  if (width > 1) shape = Shape{count, layout.window, width};
+  const auto sample = static_cast<size_t>(layout.window * width);
+  if (sample * static_cast<size_t>(count) > size_t{1} << 30) {
+    return make_error(ErrorCode::kResourceLimit, count, " windows of ", sample,
+                      " values are above the limit of 2^30 values; raise step");
+  }
+  Tensor windows(DType::kF32, shape);
+  const std::span<const float> from = table.x[0].values<float>();
+  auto* to = static_cast<float*>(windows.mutable_data());
+  std::vector<int64_t> last(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto begin = static_cast<size_t>(i * layout.step * width);
+    to = std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(begin), sample, to);
+    last[static_cast<size_t>(i)] = i * layout.step + layout.window - 1;
+  }
+  table.x[0] = std::move(windows);
+  const std::vector<Tensor> labels = std::move(table.y);
+  read_targets(labels, last, table);
+  return {};
+}
+
 }  // namespace
 
 Result<Parts> open_csv(const std::string& path, const SpecOptions& spec,
@@ -265,10 +335,14 @@ Result<Parts> open_csv(const std::string& path, const SpecOptions& spec,
   if (layout.label) y.push_back(scan.labels.finish(parts.class_names));
   Config columns = Config::list();
   for (size_t i = 0; i < layout.columns.size(); ++i) {
-    if (layout.label != i) columns.push_back(layout.columns[i]);
+    if (layout.is_feature[i]) columns.push_back(layout.columns[i]);
   }
   parts.preprocessing.set("kind", "table");
   parts.preprocessing.set("columns", std::move(columns));
+  if (scan.is_large && layout.window > 0) {
+    return make_error(ErrorCode::kResourceLimit, path, ": windows need the table in memory, ",
+                      options.memory_bytes, " bytes; cut the file into parts");
+  }
   if (scan.is_large) {
     parts.train = std::make_shared<CsvRowsSource>(std::move(file), std::move(layout),
                                                   std::move(scan.places), std::move(y));
@@ -279,6 +353,13 @@ Result<Parts> open_csv(const std::string& path, const SpecOptions& spec,
       scan.features,
       Shape{static_cast<int64_t>(scan.places.size()), static_cast<int64_t>(layout.features())}));
   split.y = std::move(y);
+  if (layout.window > 0) {
+    if (const Status status = cut_windows(layout, split); !status.ok()) {
+      return at(path, status.error());
+    }
+    parts.overlap = (layout.window - 1) / layout.step;
+    parts.preprocessing.set("window", layout.window);
+  }
   EW_TRY(parts.train, array_source(std::move(split)));
   return parts;
 }

@@ -140,4 +140,50 @@ TEST_CASE("csv: a large table is read by rows and gives what memory gives") {
   CHECK(rows[59999] == std::vector<float>{59999, 14999.75f, 59999 % 3});
 }
 
+TEST_CASE("csv: windows over the rows, with the label of their last row") {
+  const TempFolder folder;
+  std::string text = "t,a,b,y\n";
+  for (int i = 0; i < 100; ++i) {
+    text += str("x", i, ",", i, ",", 100 + i, ",", i % 2, "\n");  // t is no number and not used
+  }
+  const auto data = open_text(folder, text, "?columns=a,b&label=y&window=4&step=2");
+  REQUIRE_MESSAGE(data.ok(), message(data));
+  CHECK(data->train->x_types()[0].shape == Shape{4, 2});
+  const auto split = read_all(*data->train);
+  REQUIRE(split.ok());
+  const auto x = split->x[0].values<float>();
+  CHECK(std::vector<float>(x.begin() + 8, x.begin() + 16) ==
+        std::vector<float>{2, 102, 3, 103, 4, 104, 5, 105});
+  CHECK(split->y[0].values<int32_t>()[1] == 1);  // of row 5
+}
+
+TEST_CASE("csv: parts of a table of windows share no row") {
+  const TempFolder folder;
+  std::string text = "a\n";
+  for (int i = 0; i < 200; ++i) text += str(i, "\n");
+  const auto data = open_dataset(folder.write("t.csv", text) + "?label=none&window=5&target=input",
+                                 {.validation_split = 0.1});
+  REQUIRE_MESSAGE(data.ok(), message(data));
+  float last = -1;
+  for (const auto& part : {data->train, data->validation, data->test}) {
+    const auto split = read_all(*part);
+    REQUIRE(split.ok());
+    const auto x = split->x[0].values<float>();
+    REQUIRE(!x.empty());
+    CHECK(x.front() > last);
+    last = x.back();
+  }
+  CHECK(last == 199);
+}
+
+TEST_CASE("csv: windows that cannot be cut say why") {
+  const TempFolder folder;
+  const std::string rows = "a,b\n1,2\n3,4\n";
+  CHECK(has(message(open_text(folder, rows, "?window=3")),
+            "expected 3 rows for one window, found 2"));
+  CHECK(has(message(open_text(folder, rows, "?step=3")), "expected window=ROWS"));
+  CHECK(has(message(open_text(folder, rows, "?columns=a,c")), "no column 'c'"));
+  CHECK(has(message(open_text(folder, rows, "?window=2&label=none")), "too few for three parts"));
+}
+
 }  // namespace ew::train

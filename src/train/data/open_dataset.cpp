@@ -147,7 +147,8 @@ Status split_validation(Parts& parts, double fraction) {
   return {};
 }
 
-// Shuffles; the last tenth is the test part, and the validation part stands before it.
+// The last tenth is the test part, and the validation part stands before it; shuffled, unless
+// samples share values.
 Status split_all(Parts& parts, double fraction, uint64_t seed) {
   const SourcePtr all = parts.train;
   const int64_t n = all->size();
@@ -159,9 +160,19 @@ Status split_all(Parts& parts, double fraction, uint64_t seed) {
     return invalid_argument("validation split ", fraction, " and a test part of ", test, " of ", n,
                             " rows leave none for training");
   }
-  const auto order = Rng(counter_hash(seed, kSplitStream, 0)).permutation(n);
-  parts.train = take(all, order, 0, train);
-  if (!parts.validation) parts.validation = take(all, order, train, train + validation);
+  const int64_t gap = parts.overlap;
+  if (train <= gap || (validation > 0 && validation <= gap) || (test == 0 && gap > 0)) {
+    return invalid_argument(n,
+                            " windows are too few for three parts that share no row; expected "
+                            "more than ",
+                            10 * gap);
+  }
+  const auto order =
+      gap > 0 ? range(0, n) : Rng(counter_hash(seed, kSplitStream, 0)).permutation(n);
+  parts.train = take(all, order, 0, train - gap);
+  if (!parts.validation) {
+    parts.validation = take(all, order, train, train + std::max<int64_t>(validation - gap, 0));
+  }
   parts.test = take(all, order, train + validation, n);
   return {};
 }

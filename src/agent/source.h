@@ -1,0 +1,82 @@
+#pragma once
+// What brings messages in. Everything happens on the event loop's thread.
+//
+// A source lives like this: create() -> start() -> intake.push() ... -> stop(). It reconnects by
+// itself, with back-off and jitter; not reaching the other side is a state, not an error.
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "agent/record.h"
+#include "agent/settings.h"
+#include "base/result.h"
+
+namespace ew::host {
+class EventLoop;
+}
+
+namespace ew::agent {
+
+enum class LinkState { kConnecting, kConnected, kDisconnected, kFinished, kFailed };
+
+/// Where a source puts what it receives.
+class Intake {
+ public:
+  virtual ~Intake() = default;
+  /// Counts and takes the record: processed at once, or after it has been stored. Never fails; what
+  /// cannot be taken is counted as dropped and acknowledged.
+  virtual void push(const RawRecord& record) = 0;
+  /// To be called once behind all records of one wake-up: outputs are flushed and what is to be
+  /// stored goes to the disk in one commit.
+  virtual void end_batch() = 0;
+  /// Counts a message that the source itself could not take (too large, not decodable).
+  virtual void drop(std::string_view key, size_t bytes, DropReason reason) = 0;
+  /// For logs, health and metrics. kFinished ends the app once all sources have finished; kFailed
+  /// is for good, `detail` says why.
+  virtual void set_state(LinkState state, std::string_view detail) = 0;
+  /// True while processing or a queue is behind: the source should not read on. pause() and
+  /// resume() of the source tell the same.
+  virtual bool is_paused() const = 0;
+  /// Microseconds since 1970, by the app's clock: virtual in a replay.
+  virtual int64_t now_us() const = 0;
+};
+
+struct SourceContext {
+  host::EventLoop& loop;
+  Intake& intake;
+  uint64_t resume_position = 0;  ///< of the last record stored before; 0: from the start
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// Starts receiving. Errors only for what will never work: a file that is not there.
+  virtual Status start(const SourceContext& context) = 0;
+  /// The record pushed with this token is stored (or counted as dropped) and may be acknowledged.
+  /// Called in the order of push().
+  virtual void acknowledge([[maybe_unused]] uint64_t token) {}
+  /// Not to read on until resume(), if the source can be slowed; others go on, and what is too much
+  /// is dropped and counted.
+  virtual void pause() {}
+  virtual void resume() {}
+  /// No push() behind this.
+  virtual void stop() = 0;
+  /// Whether the other side keeps a message until it is acknowledged (QoS 1 and 2, HTTP, files with
+  /// a position). One such source makes the app store its input before it is processed.
+  virtual bool is_durable() const { return false; }
+};
+
+/// A kind of source: the word behind `type:`, the words that it takes, and how it is made.
+struct SourceType {
+  const char* name;
+  const char* help;
+  std::span<const WordDef> words;
+  /// Checks what the words' kinds alone cannot (settings.error() says where).
+  Result<std::unique_ptr<Source>> (*create)(const Settings& settings, const std::string& name);
+};
+
+/// All kinds. A new one is a file and a line in source_table.cpp.
+std::span<const SourceType* const> source_types();
+
+}  // namespace ew::agent

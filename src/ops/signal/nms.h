@@ -1,0 +1,24 @@
+#pragma once
+// Greedy suppression of overlapping boxes, as detectors end with.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ew::ops::signal {
+
+/// Corners, y before x.
+struct Box {
+  float ymin = 0, xmin = 0, ymax = 0, xmax = 0;
+};
+
+/// Area of the intersection over that of the union, in float; 0 where a box has no area.
+float overlap(const Box& a, const Box& b);
+
+/// Takes the candidate with the highest score (of equals the one first in `candidates`), drops
+/// those whose overlap with it is above `max_overlap`, and so on, at most `most` times. Returns
+/// what was taken, in that order; candidates and the result are indices into `boxes` and `scores`.
+std::vector<int64_t> suppress(std::span<const Box> boxes, std::span<const float> scores,
+                              std::vector<int64_t> candidates, float max_overlap, int64_t most);
+
+}  // namespace ew::ops::signal

@@ -1,0 +1,1 @@
+#include "runtime/kernels/signal_table.h"
