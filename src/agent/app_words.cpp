@@ -173,6 +173,16 @@ constexpr WordDef kWindowWords[] = {
      .min = 1,
      .max = 100'000}};
 
+constexpr WordDef kFeatureWords[] = {
+    {.name = "chain",
+     .help = "feature words, as `convert --prepend` takes them without Input()",
+     .is_required = true},
+    {.name = "input",
+     .kind = K::kTexts,
+     .help = "fields whose values in the window are the signals",
+     .is_required = true},
+    {.name = "output", .kind = K::kTexts, .help = "names of the new fields", .is_required = true}};
+
 constexpr WordDef kStreamModelWords[] = {
     {.name = "use", .help = "name under `models:`", .is_required = true},
     {.name = "input",
@@ -215,6 +225,10 @@ constexpr WordDef kStreamWords[] = {
      .help = "after such a silence, event time goes on with the clock",
      .fallback = "1s"},
     {.name = "select", .kind = K::kMap, .help = "fields of the window's result, by name"},
+    {.name = "features",
+     .kind = K::kMap,
+     .help = "signal features over a count window",
+     .words = kFeatureWords},
     {.name = "model", .kind = K::kMap, .help = "runs a model", .words = kStreamModelWords},
     {.name = "having", .kind = K::kExpression, .help = "only these results go on"},
     {.name = "keep", .kind = K::kTexts, .help = "only these fields leave"},

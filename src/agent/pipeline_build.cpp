@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "agent/feature_runner.h"
 #include "agent/pipeline.h"
 
 namespace ew::agent {
@@ -317,6 +318,7 @@ class PipelineBuilder {
       }
       plan.output_names = added;
     }
+    if (s.has("features")) build_features(s, in, layout, plan);
     if (s.has("model")) build_model(s, in, layout, plan);
     plan.having = compile(s, "having", scope(in, layout, nullptr));
     build_shape(s, plan);
@@ -407,7 +409,7 @@ class PipelineBuilder {
     o.every_count = w.has("step") ? w.integer("step") : o.size_count;
     plan.lateness_us = s.duration_us("lateness");
     plan.idle_us = s.duration_us("idle");
-    if (!s.has("select") && !s.has("model")) {
+    if (!s.has("select") && !s.has("model") && !s.has("features")) {
       errors_.push_back(
           s.error("window", "expected `select:` beside it, the fields of its result"));
     }
@@ -435,6 +437,44 @@ class PipelineBuilder {
     }
   }
 
+  void build_features(const Settings& s, const Inputs& in, Layout& layout, StreamPlan& plan) {
+    const Settings f = s.map("features");
+    if (!plan.has_window || plan.window.type != WindowType::kCount) {
+      errors_.push_back(f.error("chain", "features need a window of type count"));
+      return;
+    }
+    const Layout before = window_layout(in, plan);
+    for (const std::string& field : f.texts("input")) {
+      Result<Expression> argument =
+          Expression::compile("`" + field + "`", scope(in, before, nullptr));
+      if (!argument.ok()) {
+        errors_.push_back(f.error("input", argument.error().message));
+        continue;
+      }
+      plan.feature_lists.push_back(plan.aggregates.size());
+      plan.aggregates.push_back({AggregateKind::kList, std::move(*argument), 0});
+    }
+    const std::vector<std::string> outputs = f.texts("output");
+    plan.feature_outputs = outputs.size();
+    for (const std::string& name : outputs) {
+      layout.names.push_back(name);
+      plan.output_names.push_back(name);
+    }
+    Result<std::unique_ptr<ModelRunner>> runner =
+        make_feature_runner(f.text("chain"), std::max<size_t>(plan.feature_lists.size(), 1),
+                            static_cast<size_t>(plan.window.size_count));
+    if (!runner.ok()) {
+      errors_.push_back(f.error("chain", runner.error().message));
+      return;
+    }
+    if ((*runner)->output_size() != outputs.size()) {
+      errors_.push_back(f.error("output", str("the chain gives ", (*runner)->output_size(),
+                                              " values, found ", outputs.size(), " names")));
+      return;
+    }
+    plan.features = std::move(*runner);
+  }
+
   void build_model(const Settings& s, const Inputs& in, Layout& layout, StreamPlan& plan) {
     const Settings m = s.map("model");
     const std::string use = m.text("use");
@@ -453,6 +493,12 @@ class PipelineBuilder {
                                            near.empty() ? "" : str("; did you mean ", near, "?"))));
     }
     for (const std::string& field : m.texts("input")) {
+      // Of a window either fields of its result, or all values of fields of its records.
+      const auto result = std::ranges::find(layout.names, field);
+      if (plan.has_window && result != layout.names.end()) {
+        plan.model_fields.push_back(static_cast<size_t>(result - layout.names.begin()));
+        continue;
+      }
       const int slot = slot_of(in, plan.has_window ? window_layout(in, plan) : layout, field);
       if (slot < 0) {
         errors_.push_back(m.error("input", str("there is no field '", field, "'")));
@@ -483,6 +529,11 @@ class PipelineBuilder {
     plan.model_scale = m.number("scale");
     plan.model_name = use;
     if (plan.model_scale == 0) errors_.push_back(m.error("scale", "must not be 0"));
+    if (!plan.model_lists.empty() && !plan.model_fields.empty()) {
+      errors_.push_back(m.error("input",
+                                "names fields of the window's result or of its records, "
+                                "not both"));
+    }
     if (runner != nullptr) check_model(m, *runner, plan, outputs.size());
     plan.model = runner;
     for (const std::string& name : outputs) {
@@ -502,10 +553,11 @@ class PipelineBuilder {
                    size_t outputs) {
     const size_t fields = m.texts("input").size();
     size_t given = fields;
-    if (plan.has_window && plan.window.type == WindowType::kCount) {
+    const bool is_list = !plan.model_lists.empty();
+    if (is_list && plan.window.type == WindowType::kCount) {
       given = fields * static_cast<size_t>(plan.window.size_count);
     }
-    const bool is_fixed = !plan.has_window || plan.window.type == WindowType::kCount;
+    const bool is_fixed = !is_list || plan.window.type == WindowType::kCount;
     if (is_fixed && given != runner.input_size()) {
       errors_.push_back(m.error(
           "input", str("the model takes ", runner.input_size(), " values, these are ", given)));

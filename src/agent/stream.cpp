@@ -28,6 +28,10 @@ Stream::Stream(StreamPlan plan, const FlowContext& context)
                                                  on_closed(closed, std::move(cover));
                                                });
   }
+  if (plan_.features) {
+    feature_input_.resize(plan_.features->input_size());
+    feature_output_.resize(plan_.features->output_size());
+  }
   if (plan_.model != nullptr) {
     model_input_.resize(plan_.model->input_size());
     model_output_.resize(plan_.model->output_size());
@@ -200,6 +204,7 @@ void Stream::on_closed(const ClosedWindow& closed, CoverSet cover) {
 }
 
 void Stream::finish_row(Row& row, Fate& fate, const std::vector<std::vector<double>>* lists) {
+  if (plan_.features && lists != nullptr) run_features(row, *lists);
   if (plan_.model != nullptr) run_model(row, lists);
   if (!plan_.having.is_empty()) {
     const Value passed =
@@ -243,6 +248,30 @@ void Stream::build_payload(const Row& row) {
   payload_.pop_back();
   if (payload_.size() > 1) payload_ += ',';
   payload_.append(more, 1);
+}
+
+void Stream::run_features(Row& row, const std::vector<std::vector<double>>& lists) {
+  size_t at = 0;
+  bool is_complete = true;
+  for (const size_t list : plan_.feature_lists) {
+    const std::vector<double>& values = lists[list];
+    const size_t length = feature_input_.size() / plan_.feature_lists.size();
+    // A window with undefined values has no features: filling them in would invent a signal.
+    is_complete = is_complete && values.size() == length;
+    for (size_t i = 0; i < length && is_complete; ++i) {
+      feature_input_[at++] = static_cast<float>(values[i]);
+    }
+  }
+  if (is_complete) {
+    plan_.features->run(feature_input_, feature_output_);
+  } else {
+    ++undefined_count_;
+  }
+  const size_t base = row.values.size();
+  for (size_t i = 0; i < plan_.feature_outputs; ++i) {
+    values_[base + i] = is_complete ? Value::of(static_cast<double>(feature_output_[i])) : Value();
+  }
+  row.values = std::span<const Value>(values_).first(base + plan_.feature_outputs);
 }
 
 void Stream::run_model(Row& row, const std::vector<std::vector<double>>* lists) {

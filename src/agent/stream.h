@@ -55,6 +55,10 @@ struct StreamPlan {
   std::vector<NamedExpression> select;
   Expression having;
   size_t cell_count = 0;
+  // Feature words over the window's lists, channel by channel.
+  std::unique_ptr<ModelRunner> features;
+  std::vector<size_t> feature_lists;
+  size_t feature_outputs = 0;
   // The model, if any: its inputs are lists (windows) or fields (single records).
   ModelRunner* model = nullptr;
   std::string model_name;
@@ -106,6 +110,7 @@ class Stream final : public Consumer {
   void on_closed(const ClosedWindow& window, CoverSet cover);
   void finish_row(Row& row, Fate& fate, const std::vector<std::vector<double>>* lists);
   void build_payload(const Row& row);
+  void run_features(Row& row, const std::vector<std::vector<double>>& lists);
   void run_model(Row& row, const std::vector<std::vector<double>>* lists);
   std::span<Cell> cells_of(uint32_t key);
   void update_watermark();
@@ -121,6 +126,8 @@ class Stream final : public Consumer {
   std::vector<std::vector<Cell>> cells_;  // by key number
   std::vector<Value> values_;             // the row being built
   std::vector<double> arguments_;
+  std::vector<float> feature_input_;
+  std::vector<float> feature_output_;
   std::vector<float> model_input_;
   std::vector<float> model_output_;
   std::string model_text_;

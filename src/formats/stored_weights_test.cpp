@@ -58,8 +58,8 @@ TEST_CASE("half weights: a .tflite is half as large and reads as the rounded val
   const Tensor w = wave({64, 80});
   const auto plain = write_tflite(dense(w));
   const auto half = write_tflite(dense(w), DType::kF16);
-  REQUIRE(plain.ok());
-  REQUIRE(half.ok());
+  REQUIRE_MESSAGE(plain.ok(), plain.error().message);
+  REQUIRE_MESSAGE(half.ok(), half.error().message);
   CHECK(half->size() < plain->size() * 6 / 10);
   const auto again = read_tflite(*half, "half", ir::Int8Profile::kTflm);
   REQUIRE_MESSAGE(again.ok(), again.error().message);

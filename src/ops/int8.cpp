@@ -163,13 +163,16 @@ Status check_operands(InputTypes in, int channel_axis) {
   if (w.quant && scale_group(w) > 0) {
     return invalid_argument("scales for groups of inputs need a float32 input, found ", x);
   }
-  if (!w.quant || w.dtype != DType::kI8 || x.dtype != DType::kI8) {
-    return invalid_argument("expected an int8 input and an int8 kernel with quantisation, found ",
-                            x, " and ", w);
+  const bool is_wide = x.dtype == DType::kI16;
+  if (!w.quant || w.dtype != DType::kI8 || (x.dtype != DType::kI8 && !is_wide)) {
+    return invalid_argument(
+        "expected an int8 or int16 input and an int8 kernel with quantisation, ", "found ", x,
+        " and ", w);
   }
   EW_TRY_VOID(check_kernel_axis(w, channel_axis));
-  if (bias != nullptr && bias->dtype != DType::kI32) {
-    return invalid_argument("expected an int32 bias, found ", *bias);
+  if (bias != nullptr && bias->dtype != DType::kI32 && !(is_wide && bias->dtype == DType::kI64)) {
+    return invalid_argument("expected an int32 bias", is_wide ? " or an int64 one" : "", ", found ",
+                            *bias);
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #include "ops/reduce.h"
 
+#include "ops/int16.h"
+
 namespace ew::ops {
 
 const AttrDef kReduceAttrs[2] = {{"axes", std::vector<int64_t>{}}, {"keepdims", false}};
@@ -23,7 +25,7 @@ Shape keepdims_shape(const Shape& shape, const Attrs& attrs) {
 }
 
 Result<std::vector<TensorType>> infer_reduce(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   return infer_reduced_shape(in, attrs);
 }
 

@@ -11,6 +11,8 @@ from edgewise import ROOT, EdgewiseTest
 FIXTURES = ROOT / "tests/tflite/fixtures"
 # Of the largest output. The peers sum in float32, we in double or in another order.
 FLOAT_TOLERANCE = 1e-5
+# Read as an operator that adds to a table, for which the format has none.
+NOT_WRITTEN = ("scatter_nd", "segment_")
 PROFILES = {"litert": "litert-ref", "tflm": "tflm"}
 
 
@@ -75,6 +77,8 @@ class TFLite(EdgewiseTest):
                 continue
             for peer, profile in PROFILES.items():
                 with self.subTest(f"{model.stem} for {peer}"):
+                    if model.stem.startswith(NOT_WRITTEN):
+                        continue
                     self.run_edgewise("convert", model, self.path("written.tflite"),
                                       "--int8-profile", profile)
                     some = {n: a for n, a in arrays.items() if n.startswith(("x", peer))}

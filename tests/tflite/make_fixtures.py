@@ -112,7 +112,7 @@ def run_tflm(model, inputs, count):
         return None
 
 
-def emit(name, model, inputs, outputs, xs):
+def emit(name, model, inputs, outputs, xs, only_micro=False):
     data = model.bytes(inputs, outputs)
     try:
         ys = run_litert(data, xs)
@@ -120,7 +120,9 @@ def emit(name, model, inputs, outputs, xs):
         print(f"{name}: LiteRT: {str(error)[:150]}")
         return
     (ROOT / f"{name}.tflite").write_bytes(data)
-    arrays = {f"x{i}": x for i, x in enumerate(xs)} | {f"litert{i}": y for i, y in enumerate(ys)}
+    arrays = {f"x{i}": x for i, x in enumerate(xs)}
+    if not only_micro:
+        arrays |= {f"litert{i}": y for i, y in enumerate(ys)}
     micro = run_tflm(data, xs, len(ys))
     if micro is None and not np.issubdtype(ys[0].dtype, np.floating):
         print(f"{name}: not in tflite-micro")
@@ -136,7 +138,12 @@ def int8s(*shape):
     return rng.integers(-128, 128, shape).astype(np.int8)
 
 
+def int16s(*shape):
+    return rng.integers(-32768, 32768, shape).astype(np.int16)
+
+
 Q = (0.037, -11)
+QW = (0.0007, 0)  # of int16
 Q2 = (0.021, 7)
 
 
@@ -342,6 +349,206 @@ def concat():
         emit(f"pack_{kind}", m, i, [y], [x, x[::-1].copy()])
 
 
+def finders():
+    """Operators that find and place elements."""
+    for kind in ("f32", "i8"):
+        for name, code in (("arg_max", B.ARG_MAX), ("arg_min", B.ARG_MIN)):
+            m = Model()
+            x = real(3, 7, 4) if kind == "f32" else int8s(3, 7, 4)
+            i, axis = m.tensor(x.shape, x.dtype, None if kind == "f32" else Q), m.const([1])
+            y = m.tensor((3, 4), np.int32)
+            options = "ArgMaxOptions" if code == B.ARG_MAX else "ArgMinOptions"
+            m.op(code, [i, axis], [y], options, outputType=T.INT32)
+            emit(f"{name}_{kind}", m, [i], [y], [x])
+    m = Model()
+    x = real(3, 9)
+    i, k = m.tensor(x.shape, x.dtype), m.const(4)
+    ys = [m.tensor((3, 4), np.float32), m.tensor((3, 4), np.int32)]
+    m.op(B.TOPK_V2, [i, k], ys, "TopKV2Options")
+    emit("top_k_f32", m, [i], ys, [x])
+    for exclusive, reverse in ((False, False), (True, True)):
+        m = Model()
+        x = real(2, 5, 3)
+        i, axis = m.tensor(x.shape, x.dtype), m.const([1])
+        y = m.tensor(x.shape, x.dtype)
+        m.op(B.CUMSUM, [i, axis], [y], "CumsumOptions", exclusive=exclusive, reverse=reverse)
+        emit(f"cumsum_{'exclusive_reverse' if exclusive else 'plain'}", m, [i], [y], [x])
+    for axis, shape in ((-1, (2, 3, 5)), (1, (2, 5, 3))):
+        m = Model()
+        x = rng.integers(-1, 6, (2, 3)).astype(np.int32)
+        i = m.tensor(x.shape, x.dtype)
+        constants = [m.const(5), m.const(2.5, np.float32), m.const(-0.5, np.float32)]
+        y = m.tensor(shape, np.float32)
+        m.op(B.ONE_HOT, [i, *constants], [y], "OneHotOptions", axis=axis)
+        emit(f"one_hot_{'last' if axis < 0 else axis}", m, [i], [y], [x])
+    for kind in ("f32", "i8"):
+        m = Model()
+        x = real(4, 5, 3) if kind == "f32" else int8s(4, 5, 3)
+        q = None if kind == "f32" else Q
+        i, ids = m.tensor(x.shape, x.dtype, q), m.const([[[3, 4], [0, 1]], [[2, 2], [1, 0]]])
+        y = m.tensor((2, 2, 3), x.dtype, q)
+        m.op(B.GATHER_ND, [i, ids], [y], "GatherNdOptions")
+        emit(f"gather_nd_{kind}", m, [i], [y], [x])
+    m = Model()
+    x = real(3, 2)
+    i, ids, shape = m.tensor(x.shape, x.dtype), m.const([[1, 0], [3, 2], [1, 0]]), m.const([4, 3, 2])
+    y = m.tensor((4, 3, 2), np.float32)
+    m.op(B.SCATTER_ND, [ids, i, shape], [y], "ScatterNdOptions")
+    emit("scatter_nd_f32", m, [i], [y], [x])
+    for name in ("sum", "prod", "min", "max"):
+        m = Model()
+        x = real(6, 2)
+        i, ids, count = m.tensor(x.shape, x.dtype), m.const([2, 0, 2, 3, 0, 2]), m.const(5)
+        y = m.tensor((5, 2), np.float32)
+        m.op(getattr(B, f"UNSORTED_SEGMENT_{name.upper()}"), [i, ids, count], [y])
+        emit(f"segment_{name}_f32", m, [i], [y], [x])
+    m = Model()
+    ids = np.array([3, 0, 5, 5], np.int32)
+    i, table = m.tensor(ids.shape, ids.dtype), m.const(real(6, 4), np.float32)
+    y = m.tensor((4, 4), np.float32)
+    m.op(B.EMBEDDING_LOOKUP, [i, table], [y])
+    emit("embedding_lookup_f32", m, [i], [y], [ids])
+
+
+def more_reductions():
+    for name, code, dtype in (("prod", B.REDUCE_PROD, np.float32), ("sum_i32", B.SUM, np.int32),
+                              ("any", B.REDUCE_ANY, np.bool_), ("all", B.REDUCE_ALL, np.bool_)):
+        m = Model()
+        x = (real(2, 5, 3) if dtype == np.float32 else
+             rng.integers(0, 2 if dtype == np.bool_ else 99, (2, 5, 3)).astype(dtype))
+        i, axes = m.tensor(x.shape, dtype), m.const([1])
+        y = m.tensor((2, 3), dtype)
+        m.op(code, [i, axes], [y], "ReducerOptions", keepDims=False)
+        emit(f"reduce_{name}", m, [i], [y], [x])
+    for tag, out in (("", (0.21, 5)), ("_same", Q)):
+        m = Model()
+        x = int8s(2, 5, 3)
+        i, axes = m.tensor(x.shape, np.int8, Q), m.const([1])
+        y = m.tensor((2, 3), np.int8, out)
+        m.op(B.SUM, [i, axes], [y], "ReducerOptions", keepDims=False)
+        emit(f"sum{tag}_i8", m, [i], [y], [x], only_micro=True)  # LiteRT's are wrong
+    for name in ("sin", "cos"):
+        unary(name, getattr(B, name.upper()), name.capitalize() + "Options" if name == "cos" else None,
+              kinds=("f32",))
+    m = Model()
+    xs = [rng.integers(0, 99, (3, 4)).astype(np.int32) for _ in range(2)]
+    i, y = [m.tensor(x.shape, x.dtype) for x in xs], m.tensor((3, 4), np.int32)
+    m.op(B.BITWISE_XOR, i, [y], "BitwiseXorOptions")
+    emit("bitwise_xor", m, i, [y], xs)
+    for kind in ("i8", "i16"):
+        for tag, ax, ay in (("plain", False, False), ("adj_y", False, True)):
+            m = Model()
+            make, q, q2, qy = ((int8s, Q, Q2, (0.07, -3)) if kind == "i8" else
+                               (int16s, QW, (0.0003, 0), (0.004, 0)))
+            a, b = make(2, 3, 5), make(*((2, 4, 5) if ay else (2, 5, 4)))
+            i = [m.tensor(a.shape, a.dtype, q), m.tensor(b.shape, b.dtype, q2)]
+            y = m.tensor((2, 3, 4), a.dtype, qy)
+            m.op(B.BATCH_MATMUL, i, [y], "BatchMatMulOptions", adjX=ax, adjY=ay)
+            emit(f"batch_matmul_{tag}_{kind}", m, i, [y], [a, b])
+
+
+def wide_products():
+    """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED of int16 with int8 weights; the bias of int64,
+    of int32, or none."""
+    for tag, bias in (("", np.int64), ("_bias32", np.int32), ("_no_bias", None)):
+        def weights(m, shape, axis, count, dtype=bias):
+            f = rng.integers(-127, 128, shape).astype(np.int8)
+            s = rng.uniform(0.001, 0.01, count).astype(np.float32)
+            w = m.tensor(f.shape, np.int8, (s, 0, axis), f)
+            if dtype is None:
+                return w, -1
+            return w, m.const(rng.integers(-90000, 90000, 6), dtype, (np.float32(QW[0]) * s, 0, 0))
+        kind_of_bias = T.INT32 if bias == np.int32 else T.FLOAT32  # the default stands for int64
+        m = Model()
+        x = int16s(1, 8, 7, 4)
+        i, y = m.tensor(x.shape, x.dtype, QW), m.tensor((1, 4, 4, 6), x.dtype, (0.002, 0))
+        m.op(B.CONV_2D, [i, *weights(m, (6, 3, 3, 4), 0, 6)], [y], "Conv2DOptions", padding=0,
+             strideH=2, strideW=2, fusedActivationFunction=3, quantizedBiasType=kind_of_bias)
+        emit(f"conv{tag}_i16", m, [i], [y], [x])
+        m = Model()
+        x = int16s(1, 8, 7, 3)
+        i, y = m.tensor(x.shape, x.dtype, QW), m.tensor((1, 4, 3, 6), x.dtype, (0.002, 0))
+        m.op(B.DEPTHWISE_CONV_2D, [i, *weights(m, (1, 3, 3, 6), 3, 6)], [y],
+             "DepthwiseConv2DOptions", padding=1, strideH=1, strideW=1, depthMultiplier=2,
+             dilationHFactor=2, dilationWFactor=2)
+        emit(f"depthwise{tag}_i16", m, [i], [y], [x])
+        for kind, count in (("", 1), ("_channel", 6)):
+            m = Model()
+            x = int16s(5, 24)
+            i, y = m.tensor(x.shape, x.dtype, QW), m.tensor((5, 6), x.dtype, (0.003, 0))
+            m.op(B.FULLY_CONNECTED, [i, *weights(m, (6, 24), 0, count)], [y],
+                 "FullyConnectedOptions", fusedActivationFunction=1,
+                 quantizedBiasType=kind_of_bias)
+            emit(f"dense{kind}{tag}_i16", m, [i], [y], [x])
+
+
+def wide_elementwise():
+    for name, code, options, fields in (
+            ("add", B.ADD, "AddOptions", dict(potScaleInt16=False, fusedActivationFunction=1)),
+            ("sub", B.SUB, "SubOptions", dict(potScaleInt16=False)), ("mul", B.MUL, "MulOptions", {}),
+            ("maximum", B.MAXIMUM, "MaximumMinimumOptions", {}),
+            ("minimum", B.MINIMUM, "MaximumMinimumOptions", {})):
+        m = Model()
+        xs = [int16s(2, 8, 8, 4), int16s(1, 8, 1, 4)]
+        same = code in (B.MAXIMUM, B.MINIMUM)
+        scales = [QW, QW, QW] if same else [QW, (0.0013, 0), (0.002, 0)]
+        i = [m.tensor(x.shape, x.dtype, q) for x, q in zip(xs, scales)]
+        y = m.tensor(xs[0].shape, np.int16, scales[2])
+        m.op(code, i, [y], options, **fields)
+        emit(f"{name}_i16", m, i, [y], xs)
+    for rows, columns, scale in ((7, 12, 0.0004), (1, 1, 0.01), (3, 500, 0.0001)):
+        m = Model()
+        x = int16s(rows, columns)
+        i, y = m.tensor(x.shape, x.dtype, (scale, 0)), m.tensor(x.shape, x.dtype, (1 / 32768, 0))
+        m.op(B.SOFTMAX, [i], [y], "SoftmaxOptions", beta=1.0)
+        emit(f"softmax_{columns}_i16", m, [i], [y], [x])
+
+
+def wide_functions():
+    every = np.arange(-32768, 32768, 7).astype(np.int16).reshape(1, -1)
+    for name, code, q in (("logistic", B.LOGISTIC, QW), ("logistic_pot", B.LOGISTIC, (1 / 4096, 0)),
+                          ("tanh", B.TANH, QW), ("tanh_pot", B.TANH, (1 / 2048, 0)),
+                          ("relu", B.RELU, QW)):
+        m = Model()
+        out = (0.0011, 0) if name == "relu" else (1 / 32768, 0)
+        i, y = m.tensor(every.shape, np.int16, q), m.tensor(every.shape, np.int16, out)
+        m.op(code, [i], [y])
+        emit(f"{name}_i16", m, [i], [y], [every])
+
+
+def wide_windows():
+    for name, code in (("average_pool", B.AVERAGE_POOL_2D), ("max_pool", B.MAX_POOL_2D)):
+        m = Model()
+        x = int16s(1, 7, 6, 3)
+        i, y = m.tensor(x.shape, x.dtype, QW), m.tensor((1, 4, 3, 3), x.dtype, QW)
+        m.op(code, [i], [y], "Pool2DOptions", padding=0, strideH=2, strideW=2, filterHeight=3,
+             filterWidth=3)
+        emit(f"{name}_i16", m, [i], [y], [x])
+    for name, code in (("mean", B.MEAN), ("reduce_max", B.REDUCE_MAX)):
+        m = Model()
+        x = int16s(2, 7, 6, 3)
+        i, axes = m.tensor(x.shape, x.dtype, QW), m.const([1, 2])
+        y = m.tensor((2, 3), x.dtype, (0.001, 0) if code == B.MEAN else QW)
+        m.op(code, [i, axes], [y], "ReducerOptions", keepDims=False)
+        emit(f"{name}_i16", m, [i], [y], [x])
+    for name, a, qa, b, qb in (("i16_f32", np.int16, QW, np.float32, None),
+                               ("f32_i16", np.float32, None, np.int16, QW),
+                               ("i8_i16", np.int8, Q, np.int16, QW),
+                               ("i16_i8", np.int16, QW, np.int8, (0.13, -5)),
+                               ("i16_i16", np.int16, QW, np.int16, (0.0021, 0))):
+        m = Model()
+        x = {np.int16: int16s, np.int8: int8s, np.float32: real}[a](3, 50)
+        i, y = m.tensor(x.shape, a, qa), m.tensor(x.shape, b, qb)
+        m.op(B.DEQUANTIZE if b == np.float32 else B.QUANTIZE, [i], [y])
+        emit(f"border_{name}", m, [i], [y], [x])
+    m = Model()
+    xs = [int16s(2, 3, 4), int16s(2, 5, 4)]
+    i = [m.tensor(x.shape, x.dtype, QW) for x in xs]
+    y = m.tensor((2, 8, 4), np.int16, QW)
+    m.op(B.CONCATENATION, i, [y], "ConcatenationOptions", axis=1)
+    emit("concat_i16", m, i, [y], xs)
+
+
 def matmul():
     for tag, ax, ay in (("plain", False, False), ("adj_y", False, True), ("adj_x", True, False)):
         m = Model()
@@ -512,6 +719,12 @@ def main():
     both("batch_to_space", B.BATCH_TO_SPACE_ND, (4, 3, 2, 3), (1, 5, 4, 3), ([2, 2], [[1, 0], [0, 0]]),
          "BatchToSpaceNDOptions")
     both("broadcast_to", B.BROADCAST_TO, (1, 3), (4, 3), ([4, 3],))
+    wide_products()
+    wide_elementwise()
+    wide_functions()
+    wide_windows()
+    finders()
+    more_reductions()
     return 0
 
 

@@ -1,5 +1,6 @@
 // ONNX operators that read or write elements by number.
 #include <algorithm>
+#include <compare>
 #include <numeric>
 #include <set>
 
@@ -330,19 +331,22 @@ void read_unique(Call& c) {
   const auto n = static_cast<size_t>(wide.shape()[0]);
   const size_t width = n == 0 ? 0 : v.size() / n;
   const auto row = [&](size_t i) { return v.subspan(i * width, width); };
-  const auto less = [&](size_t a, size_t b) {
-    return std::lexicographical_compare(row(a).begin(), row(a).end(), row(b).begin(), row(b).end());
+  // A total order even among NaNs, which come last and count as one value.
+  const auto compare = [&](size_t a, size_t b) {
+    return std::lexicographical_compare_three_way(row(a).begin(), row(a).end(), row(b).begin(),
+                                                  row(b).end(), std::weak_order);
   };
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
-  // Equal rows in their order.
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return less(a, b) || (a < b && !less(b, a)); });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const std::weak_ordering found = compare(a, b);
+    return found < 0 || (found == 0 && a < b);
+  });
   std::vector<int64_t> first;
   std::vector<int64_t> counts;
   std::vector<int64_t> inverse(n);
   for (size_t i = 0; i < n; ++i) {
-    if (i == 0 || less(order[i - 1], order[i])) {
+    if (i == 0 || compare(order[i - 1], order[i]) < 0) {
       first.push_back(static_cast<int64_t>(order[i]));
       counts.push_back(0);
     }

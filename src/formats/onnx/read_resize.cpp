@@ -255,6 +255,10 @@ void resize(Call& c, const Settings& s) {
     a.in = x[axis];
     const int d = !is_last || axis == 0 ? axis : axis == 1 ? x.rank() - 1 : axis - 1;
     if (!plan.scales.empty()) a.scale = plan.scales[i];
+    if (!std::isfinite(a.scale) || a.scale < 0) {
+      c.fail(str("scale ", a.scale, " of axis ", axis, "; expected a positive number"));
+      return;
+    }
     if (a.in == kUnknown) {
       if (a.scale != 1) y = repeat_open(c, y, d, a.scale, s);
       continue;

@@ -18,7 +18,11 @@ Status plain(const EmitContext& c) {
 template <Op code, int options_type>
 Status arithmetic(const EmitContext& c) {
   return emit_with_clamp(c, [&](int32_t y, Activation activation) -> Status {
-    c.file.add(code, c.all_in(), {y}, options_type).scalar(0, static_cast<int8_t>(activation));
+    FlatTable& options = c.file.add(code, c.all_in(), {y}, options_type);
+    options.scalar(0, static_cast<int8_t>(activation));
+    // pot_scale_int16: sums of int16 multiply, whatever their scales are.
+    const bool is_sum = code == Op::kAdd || code == Op::kSub;
+    if (is_sum && c.out_type().dtype == DType::kI16) options.scalar(1, uint8_t{0}, uint8_t{1});
     return {};
   });
 }
@@ -150,8 +154,10 @@ Status cast(const EmitContext& c) {
 const Emitter kEmitters[] = {
     {&ops::kAbs, plain<Op::kAbs>},
     {&ops::kAdd, arithmetic<Op::kAdd, 11>},
+    {&ops::kBitXor, plain<Op::kBitwiseXor>},
     {&ops::kCast, cast},
     {&ops::kClip, clip},
+    {&ops::kCos, plain<Op::kCos>},
     {&ops::kDequantize, plain<Op::kDequantize>},
     {&ops::kDiv, unclamped<Op::kDiv, 29>},
     {&ops::kElu, elu},
@@ -189,6 +195,7 @@ const Emitter kEmitters[] = {
     {&ops::kSigmoid, plain<Op::kLogistic>},
     {&ops::kSign, plain<Op::kSign>},
     {&ops::kSilu, silu},
+    {&ops::kSin, plain<Op::kSin>},
     {&ops::kSoftmax, softmax},
     {&ops::kSoftplus, softplus},
     {&ops::kSoftsign, softsign},

@@ -119,6 +119,61 @@ Status reduce(const EmitContext& c) {
   return {};
 }
 
+// Integers and truth values have operators of their own for each kind.
+Status reduce_any_kind(const EmitContext& c) {
+  const std::string& kind = c.node.attrs.text("kind");
+  const bool is_bool = c.in_type(0).dtype == DType::kBool;
+  if (kind == "sum") return reduce<Op::kSum>(c);
+  if (kind == "prod") return reduce<Op::kReduceProd>(c);
+  if (kind == "max") return is_bool ? reduce<Op::kReduceAny>(c) : reduce<Op::kReduceMax>(c);
+  if (kind == "min") return is_bool ? reduce<Op::kReduceAll>(c) : reduce<Op::kReduceMin>(c);
+  return unsupported("the ", kind, " of ", c.in_type(0));
+}
+
+// The format's operator drops the axis.
+Status arg_max(const EmitContext& c) {
+  if (c.node.attrs.flag("last")) return unsupported("arg_max of the last of equals");
+  const Shape& x = c.in_type(0).shape;
+  EW_TRY(const int axis, normalize_axis(c.node.attrs.integer("axis"), x.rank()));
+  ir::TensorType type{DType::kI64, x, nullptr};
+  type.shape.dims().erase(type.shape.dims().begin() + axis);
+  const bool smallest = c.node.attrs.flag("smallest");
+  const int32_t found = c.file.temporary(type, c.name("found"));
+  c.file
+      .add(smallest ? Op::kArgMin : Op::kArgMax, {c.in(0), c.file.ints({axis}, c.name("axis"))},
+           {found}, smallest ? 57 : 40)
+      .scalar(0, static_cast<int8_t>(ElementType::kInt64));
+  c.file.add(Op::kReshape, {found, c.file.ints(c.out_type().shape.dims(), c.name("shape"))},
+             {c.out()});
+  return {};
+}
+
+Status top_k(const EmitContext& c) {
+  const Shape& x = c.in_type(0).shape;
+  EW_TRY(const int axis, normalize_axis(c.node.attrs.integer("axis"), x.rank()));
+  if (axis != x.rank() - 1 || c.node.attrs.flag("smallest")) {
+    return unsupported("top_k but of the largest along the last axis");
+  }
+  const auto k = static_cast<int32_t>(c.node.attrs.integer("k"));
+  const int32_t operand =
+      c.file.constant(ir::Tensor::from(std::vector<int32_t>{k}, Shape{}), c.name("k"));
+  const int32_t places =
+      c.file.temporary({DType::kI32, c.out_type().shape, nullptr}, c.name("places"));
+  c.file.add(Op::kTopkV2, {c.in(0), operand}, {c.out(), places}, 34);
+  c.file.add(Op::kCast, {places}, {c.out(1)});
+  return {};
+}
+
+Status cumsum(const EmitContext& c) {
+  const auto axis = static_cast<int32_t>(c.node.attrs.integer("axis"));
+  const int32_t operand =
+      c.file.constant(ir::Tensor::from(std::vector<int32_t>{axis}, Shape{}), c.name("axis"));
+  FlatTable& options = c.file.add(Op::kCumsum, {c.in(0), operand}, {c.out()}, 102);
+  options.flag(0, c.node.attrs.flag("exclusive"));
+  options.flag(1, c.node.attrs.flag("reverse"));
+  return {};
+}
+
 Status gather(const EmitContext& c) {
   int32_t ids = c.in(1);
   if (is_floating(c.in_type(1).dtype)) {
@@ -174,10 +229,13 @@ Status repeat(const EmitContext& c) {
 }
 
 const Emitter kEmitters[] = {
+    {&ops::kArgMax, arg_max},
     {&ops::kBroadcastTo, broadcast_to},
     {&ops::kConcat, concat},
+    {&ops::kCumsum, cumsum},
     {&ops::kGather, gather},
     {&ops::kPad, pad},
+    {&ops::kReduce, reduce_any_kind},
     {&ops::kReduceMax, reduce<Op::kReduceMax>},
     {&ops::kReduceMean, reduce<Op::kMean>},
     {&ops::kReduceSum, reduce<Op::kSum>},
@@ -185,6 +243,7 @@ const Emitter kEmitters[] = {
     {&ops::kReshape, reshape},
     {&ops::kResize, resize},
     {&ops::kSlice, slice},
+    {&ops::kTopK, top_k},
     {&ops::kTranspose, transpose},
     {&ops::kWhere, where},
 };

@@ -54,6 +54,9 @@ Result<int32_t> padded_input(const EmitContext& c, double fill) {
     type.shape[d + 1] += begin + end;
   }
   const int32_t sizes = c.file.constant(ir::Tensor::from(table, Shape{4, 2}), c.name("pads"));
+  if (fill != 0 && type.quant && type.dtype != DType::kI8) {
+    return unsupported("explicit padding of ", type);
+  }
   if (fill == 0) return c.step(BuiltinOperator::kPad, {x, sizes}, type, "padded");
   ir::Tensor value(TensorType{type.dtype, Shape{1}, type.quant});
   if (type.quant)
@@ -102,9 +105,17 @@ Result<int32_t> bias_of(const EmitContext& c, int64_t channels) {
     q.zero_points.push_back(0);
   }
   q.axis = q.scales.size() > 1 ? 0 : -1;
-  return c.file.constant(ir::Tensor(TensorType{DType::kI32, Shape{channels},
-                                               std::make_shared<const ir::QuantParams>(q)}),
-                         c.name("bias"));
+  const DType dtype = x.dtype == DType::kI16 ? DType::kI64 : DType::kI32;
+  return c.file.constant(
+      ir::Tensor(TensorType{dtype, Shape{channels}, std::make_shared<const ir::QuantParams>(q)}),
+      c.name("bias"));
+}
+
+// Of int16 activations, sums have 64 bits but where the bias says 32.
+void set_bias_type(const EmitContext& c, FlatTable& options, int field) {
+  const bool is_narrow = c.has_input(2) && c.in_type(2).dtype == DType::kI32;
+  if (c.in_type(0).dtype != DType::kI16 || !is_narrow) return;
+  options.scalar(field, static_cast<int8_t>(ElementType::kInt32));
 }
 
 Status conv(const EmitContext& c) {
@@ -116,6 +127,7 @@ Status conv(const EmitContext& c) {
     FlatTable& options = c.file.add(BuiltinOperator::kConv2d, {x, w, bias}, {y}, kConv2d);
     set_window(c, options, {.stride_w = 1, .stride_h = 2, .dilation_w = 4, .dilation_h = 5});
     options.scalar(3, static_cast<int8_t>(activation));
+    set_bias_type(c, options, 6);
     return {};
   });
 }
@@ -146,6 +158,7 @@ Status dense(const EmitContext& c) {
     options.scalar(0, static_cast<int8_t>(activation));
     options.flag(2, c.in_type(0).shape.rank() != 2);
     options.flag(3, c.node.attrs.flag("asymmetric_inputs"));
+    set_bias_type(c, options, 4);
     return {};
   });
 }
@@ -177,7 +190,8 @@ Status avg_pool(const EmitContext& c) {
 }
 
 /// SAME and VALID of the format cut the reach of the window down to the output's lengths; other
-/// paddings must come to the same cuts.
+/// paddings must come to the same cuts. LiteRT takes only the padding whose convolution would turn
+/// the output's lengths into the input's.
 Result<Padding> transposed_padding(const EmitContext& c) {
   const Shape& x = c.in_type(0).shape;
   const Shape& w = c.in_type(1).shape;
@@ -188,8 +202,9 @@ Result<Padding> transposed_padding(const EmitContext& c) {
   bool is_valid = true;
   for (const ops::WindowDim& d : dims) {
     const int64_t over = std::max<int64_t>((d.out - 1) * d.stride + d.kernel - d.in, 0);
-    is_same = is_same && d.pad_begin == over / 2;
-    is_valid = is_valid && d.pad_begin == 0;
+    const auto convolved = [&](int64_t length) { return (length + d.stride - 1) / d.stride; };
+    is_same = is_same && d.pad_begin == over / 2 && convolved(d.in) == d.out;
+    is_valid = is_valid && d.pad_begin == 0 && convolved(d.in - d.kernel + 1) == d.out;
   }
   if (is_same) return Padding::kSame;
   if (is_valid) return Padding::kValid;

@@ -14,6 +14,8 @@ Result<ElementType> element_type(DType dtype) {
       return ElementType::kFloat32;
     case DType::kI8:
       return ElementType::kInt8;
+    case DType::kF16:
+      return ElementType::kFloat16;
     case DType::kU8:
       return ElementType::kUint8;
     case DType::kI16:

@@ -1,4 +1,6 @@
 // Elementwise operators of one and two inputs, activations, and changes of representation.
+#include <cmath>
+
 #include "formats/tflite/op_context.h"
 
 namespace ew::formats::tflite {
@@ -23,12 +25,27 @@ Result<ValueId> binary(const OpContext& c) {
   return c.b.add(op, {x, y});
 }
 
+// Sums of int16 whose three scales are powers of two may be shifted instead of multiplied.
+Status expect_general_scales(const OpContext& c, bool is_sum) {
+  EW_TRY(const ValueId x, c.in(0));
+  EW_TRY(const ValueId y, c.in(1));
+  EW_TRY(const ir::TensorType z, c.declared(0));
+  if (!is_sum || z.dtype != DType::kI16 || c.options.scalar<uint8_t>(1, 1) == 0) return {};
+  const auto is_shift = [](const ir::TensorType& type) {
+    int exponent = 0;
+    return type.quant && std::frexp(type.quant->scales[0], &exponent) == 0.5F;
+  };
+  if (!is_shift(c.type(x)) || !is_shift(c.type(y)) || !is_shift(z)) return {};
+  return unsupported("of int16 by shifts (pot_scale_int16); expected multipliers");
+}
+
 // Binary operators whose options hold a fused activation in field 0.
 template <const ir::OpDef& op>
 Result<ValueId> arithmetic(const OpContext& c) {
   EW_TRY(const ValueId x, c.in(0));
   EW_TRY(const ValueId y, c.in(1));
   const auto activation = c.options.scalar<Activation>(0);
+  EW_TRY_VOID(expect_general_scales(c, &op == &ops::kAdd || &op == &ops::kSub));
   const bool has_clamp = std::any_of(op.attrs.begin(), op.attrs.end(), [](const ir::AttrDef& def) {
     return std::string_view(def.name) == "clamp_min";
   });
@@ -169,6 +186,8 @@ const Lowering kLowerings[] = {
     {BuiltinOperator::kAddN, one<add_n>},
     {BuiltinOperator::kCast, one<cast>},
     {BuiltinOperator::kCeil, one<ceil>},
+    {BuiltinOperator::kBitwiseXor, one<binary<ops::kBitXor>>},
+    {BuiltinOperator::kCos, one<unary<ops::kCos>>},
     {BuiltinOperator::kDequantize, one<dequantize>},
     {BuiltinOperator::kDiv, one<arithmetic<ops::kDiv>>},
     {BuiltinOperator::kElu, one<unary<ops::kElu>>},
@@ -203,6 +222,7 @@ const Lowering kLowerings[] = {
     {BuiltinOperator::kReluN1To1, one<relu_n1_to_1>},
     {BuiltinOperator::kRound, one<unary<ops::kRound>>},
     {BuiltinOperator::kRsqrt, one<unary<ops::kRsqrt>>},
+    {BuiltinOperator::kSin, one<unary<ops::kSin>>},
     {BuiltinOperator::kSign, one<unary<ops::kSign>>},
     {BuiltinOperator::kSoftmax, one<softmax>},
     {BuiltinOperator::kSqrt, one<unary<ops::kSqrt>>},

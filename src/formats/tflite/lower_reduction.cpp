@@ -4,12 +4,31 @@
 namespace ew::formats::tflite {
 namespace {
 
+// Over any dtype, none of it quantised.
+Result<ValueId> reduce_plain(const OpContext& c, const char* kind) {
+  EW_TRY(const ValueId x, c.in(0));
+  EW_TRY(std::vector<int64_t> axes, c.ints(1));
+  if (axes.empty() || c.type(x).quant) return unsupported("of ", c.type(x), " over axes ", axes);
+  return c.b.add(
+      ops::kReduce, {x},
+      {{"kind", std::string(kind)}, {"axes", std::move(axes)}, {"keepdims", c.options.flag(0)}});
+}
+Result<ValueId> reduce_prod(const OpContext& c) { return reduce_plain(c, "prod"); }
+Result<ValueId> reduce_any(const OpContext& c) { return reduce_plain(c, "max"); }
+Result<ValueId> reduce_all(const OpContext& c) { return reduce_plain(c, "min"); }
+
 template <const ir::OpDef& op>
 Result<ValueId> reduce(const OpContext& c) {
   EW_TRY(const ValueId x, c.in(0));
   EW_TRY(std::vector<int64_t> axes, c.ints(1));
   if (axes.empty()) return unsupported("a reduction over no axis");
   return c.b.add(op, {x}, {{"axes", std::move(axes)}, {"keepdims", c.options.flag(0)}});
+}
+
+Result<ValueId> reduce_sum(const OpContext& c) {
+  EW_TRY(const ValueId x, c.in(0));
+  const bool is_plain = !is_floating(c.type(x).dtype) && !c.type(x).quant;
+  return is_plain ? reduce_plain(c, "sum") : reduce<ops::kReduceSum>(c);
 }
 
 Result<ValueId> reduce_min(const OpContext& c) {
@@ -43,7 +62,10 @@ const Lowering kLowerings[] = {
     {BuiltinOperator::kReduceMin, one<reduce_min>},
     {BuiltinOperator::kMean, one<reduce<ops::kReduceMean>>},
     {BuiltinOperator::kReduceMax, one<reduce<ops::kReduceMax>>},
-    {BuiltinOperator::kSum, one<reduce<ops::kReduceSum>>},
+    {BuiltinOperator::kReduceAll, one<reduce_all>},
+    {BuiltinOperator::kReduceAny, one<reduce_any>},
+    {BuiltinOperator::kReduceProd, one<reduce_prod>},
+    {BuiltinOperator::kSum, one<reduce_sum>},
 };
 
 }  // namespace

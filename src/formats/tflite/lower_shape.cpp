@@ -54,6 +54,13 @@ Result<ValueId> concatenation(const OpContext& c) {
     in.push_back(x);
   }
   if (in.empty()) return invalid_data("nothing to concatenate");
+  EW_TRY(const ir::TensorType type, c.declared(0));
+  const auto differs = [&](ValueId x) {
+    return type.quant && (!c.type(x).quant || *c.type(x).quant != *type.quant);
+  };
+  if (type.dtype == DType::kI16 && std::any_of(in.begin(), in.end(), differs)) {
+    return unsupported("of int16 with different scales");
+  }
   const ValueId y = c.b.add(ops::kConcat, in, {{"axis", int64_t{c.options.scalar<int32_t>(0)}}});
   return apply_clamp(c, y, c.options.scalar<Activation>(1));
 }

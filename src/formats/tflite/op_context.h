@@ -114,6 +114,7 @@ std::span<const Lowering> elementwise_lowerings();
 std::span<const Lowering> shape_lowerings();
 std::span<const Lowering> index_lowerings();
 std::span<const Lowering> reduction_lowerings();
+std::span<const Lowering> select_lowerings();
 LowerFn find_lowering(BuiltinOperator code);
 LowerFn find_custom_lowering(std::string_view name);
 

@@ -5,13 +5,14 @@
 
 #include "formats/tflite/op_context.h"
 #include "ir/passes.h"
+#include "ops/int16.h"
 
 namespace ew::formats {
 namespace tflite {
 
 LowerFn find_lowering(BuiltinOperator code) {
   for (const auto table : {window_lowerings, elementwise_lowerings, shape_lowerings,
-                           index_lowerings, reduction_lowerings}) {
+                           index_lowerings, reduction_lowerings, select_lowerings}) {
     for (const Lowering& lowering : table()) {
       if (lowering.code == code) return lowering.build;
     }
@@ -113,11 +114,17 @@ class Importer {
       const TensorType& type = graph_.type(node.inputs[i]);
       const bool is_weight = is_product && i > 0;
       const bool is_int8 = type.dtype == DType::kI8;
+      const bool is_int16 = type.dtype == DType::kI16;
       if (!type.quant && is_int8) return unsupported("mixes integers with and without a scale");
       if (!type.quant) continue;
-      if (node.op->reference_i8 == nullptr || (!is_int8 && !only_moves && !only_converts &&
-                                               !(is_weight && type.dtype == DType::kI32))) {
+      const bool is_bias = is_weight && (type.dtype == DType::kI32 || type.dtype == DType::kI64);
+      const bool has_form = is_int8 || (is_int16 && ops::int16::has_form(*node.op));
+      if (node.op->reference_i8 == nullptr ||
+          (!has_form && !only_moves && !only_converts && !is_bias)) {
         return unsupported("has no integer form for ", type);
+      }
+      if (is_int16 && !only_moves && !only_converts && type.quant->zero_points[0] != 0) {
+        return unsupported("of ", type, "; int16 needs the zero point 0");
       }
       const bool may_have_axis =
           is_weight || node.op == &ops::kDequantize || node.op == &ops::kReshape;
@@ -131,7 +138,8 @@ class Importer {
   // What reads integers must write them, each with one scale.
   Status check_outputs(const Node& node) const {
     const size_t data = node.op == &ops::kWhere ? 1 : 0;  // behind the condition
-    const bool reads_integers = node.op != &ops::kDequantize && node.inputs.size() > data &&
+    const bool leaves_integers = node.op == &ops::kDequantize || node.op == &ops::kArgMax;
+    const bool reads_integers = !leaves_integers && node.inputs.size() > data &&
                                 node.inputs[data] != kNoValue &&
                                 graph_.type(node.inputs[data]).quant != nullptr;
     for (const ValueId id : node.outputs) {

@@ -1,6 +1,6 @@
 /// arg_max: the place of the largest (or smallest) element along one axis.
 ///
-///   inputs   x: any dtype
+///   inputs   x: any dtype, or int8 with quantisation
 ///   outputs  y: int64, the axis kept as 1
 ///   attrs    axis; smallest: look for the minimum; last: of equals the last one, else the first
 ///   errors   kInvalidArgument if the axis is out of range or empty
@@ -44,8 +44,17 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
   });
 }
 
+// Scales are positive: the largest stored value is the largest real one.
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  reference(in, out, attrs);
+}
+
 }  // namespace
 
-const OpDef kArgMax{.name = "arg_max", .attrs = kAttrs, .infer = infer, .reference = reference};
+const OpDef kArgMax{.name = "arg_max",
+                    .attrs = kAttrs,
+                    .infer = infer,
+                    .reference = reference,
+                    .reference_i8 = reference_i8};
 
 }  // namespace ew::ops

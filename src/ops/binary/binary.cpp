@@ -1,5 +1,6 @@
 // The operators of binary.def.
 #include "ops/binary/binary_i8.h"
+#include "ops/int16.h"
 #include "ops/selected.h"
 
 namespace ew::ops {
@@ -138,7 +139,7 @@ Result<std::vector<TensorType>> infer_binary(InputTypes in, const Attrs& attrs) 
     return invalid_argument("expected two quantised inputs or none, found ", *in[0], " and ",
                             *in[1]);
   }
-  if (int8::has_clamp(attrs)) EW_TRY_VOID(expect_real(*in[0]));
+  if (int8::has_clamp(attrs)) EW_TRY_VOID(int16::expect_real(*in[0]));
   if (in[0]->dtype != in[1]->dtype) {
     return invalid_argument("inputs have different dtypes: ", in[0]->dtype, " and ", in[1]->dtype);
   }

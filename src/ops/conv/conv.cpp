@@ -9,7 +9,7 @@
 ///   quant    calibrated; w int8 per output channel or per tensor, bias int32 at s_x s_w
 ///   errors   kInvalidArgument for shapes that do not fit together
 #include "ops/hybrid.h"
-#include "ops/int8.h"
+#include "ops/int16.h"
 #include "ops/window.h"
 
 namespace ew::ops {
@@ -23,7 +23,7 @@ std::span<const int64_t> kernel_of(const Shape& w) {
 }
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   EW_TRY_VOID(int8::check_operands(in, in[1]->shape.rank() - 1));
   const Shape& x = in[0]->shape;
   const Shape& w = in[1]->shape;

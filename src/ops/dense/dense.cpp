@@ -8,7 +8,7 @@
 ///            integer reference in dense_i8.cpp
 ///   errors   kInvalidArgument if K differs
 #include "ops/hybrid.h"
-#include "ops/int8.h"
+#include "ops/int16.h"
 
 namespace ew::ops {
 
@@ -19,7 +19,7 @@ namespace {
 const AttrDef kAttrs[] = {int8::kClampMin, int8::kClampMax, kAsymmetricInputs};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs&) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   EW_TRY_VOID(int8::check_operands(in, 1));
   const Shape& x = in[0]->shape;
   const Shape& w = in[1]->shape;

@@ -1,13 +1,16 @@
 /// matmul: C = op(A) op(B) over the last two dimensions, batched over the leading ones, which
 /// broadcast.
 ///
-///   inputs   a: floating [..., M, K] ([..., K, M] with transpose_a); b: [..., K, N] ([..., N, K])
-///   outputs  c: [..., M, N]
-///   attrs    transpose_a, transpose_b: bool
-///   errors   kInvalidArgument if K differs or the leading dimensions do not broadcast
-#include "ops/ops.h"
+///   inputs   a: floating, int8 or int16 [..., M, K] ([..., K, M] with transpose_a); b: [..., K, N]
+///   ([..., N, K]) outputs  c: [..., M, N] attrs    transpose_a, transpose_b: bool quant    both
+///   inputs per tensor; integer reference in matmul_i8.cpp errors   kInvalidArgument if K differs
+///   or the leading dimensions do not broadcast
+#include "ops/int16.h"
 
 namespace ew::ops {
+
+void matmul_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 const AttrDef kAttrs[] = {{"transpose_a", false}, {"transpose_b", false}};
@@ -17,7 +20,11 @@ Shape leading(const Shape& shape) {
 }
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_floating(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
+  if ((in[0]->quant == nullptr) != (in[1]->quant == nullptr)) {
+    return invalid_argument("expected two quantised matrices or none, found ", *in[0], " and ",
+                            *in[1]);
+  }
   EW_TRY_VOID(expect_same_dtype(in));
   const Shape& a = in[0]->shape;
   const Shape& b = in[1]->shape;
@@ -80,6 +87,7 @@ const OpDef kMatmul{.name = "matmul",
                     .max_inputs = 2,
                     .infer = infer,
                     .reference = reference,
+                    .reference_i8 = matmul_i8,
                     .macs = macs};
 
 }  // namespace ew::ops

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/int16.h"
 #include "ops/window.h"
 
 namespace ew::ops {
@@ -19,7 +20,7 @@ namespace {
 const AttrDef kAttrs[] = {AttrDef{"pool", std::vector<int64_t>{}}, EW_WINDOW_ATTRS};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   return infer_pool(*in[0], attrs);
 }
 

@@ -30,12 +30,18 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
   });
 }
 
-void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+template <typename T>
+void largest_stored(ConstViews in, Views out, const Attrs& attrs) {
   const BroadcastIndex index(keepdims_shape(in[0].shape(), attrs), in[0].shape());
-  const auto* x = in[0].as<int8_t>();
-  auto* y = out[0].as<int8_t>();
-  std::fill_n(y, out[0].size(), int8_t{-128});
+  const auto* x = in[0].as<T>();
+  auto* y = out[0].as<T>();
+  std::fill_n(y, out[0].size(), std::numeric_limits<T>::min());
   for (int64_t i = 0; i < in[0].size(); ++i) y[index(i)] = std::max(y[index(i)], x[i]);
+}
+
+void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  if (in[0].dtype() == DType::kI16) return largest_stored<int16_t>(in, out, attrs);
+  largest_stored<int8_t>(in, out, attrs);
 }
 
 }  // namespace

@@ -9,13 +9,16 @@ namespace ew::ops {
 
 void reduce_mean_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
 
-void reduce_mean_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+namespace {
+
+template <typename T>
+void mean(ConstViews in, Views out, const Attrs& attrs) {
   const TensorType& from = *in[0].type;
   const TensorType& to = *out[0].type;
   const Shape kept = keepdims_shape(in[0].shape(), attrs);
   const BroadcastIndex index(kept, in[0].shape());
-  const auto* x = in[0].as<int8_t>();
-  auto* y = out[0].as<int8_t>();
+  const auto* x = in[0].as<T>();
+  auto* y = out[0].as<T>();
   const int64_t n = in[0].size();
   const int64_t m = out[0].size();
   if (m == 0) return;
@@ -33,8 +36,16 @@ void reduce_mean_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
   for (int64_t i = 0; i < m; ++i) {
     const int64_t centred = sums[static_cast<size_t>(i)] - int8::zero_of(from) * count;
     const int64_t scaled = int8::scale_twice_rounded(static_cast<int32_t>(centred), scale);
-    y[i] = static_cast<int8_t>(std::clamp<int64_t>(scaled + int8::zero_of(to), -128, 127));
+    y[i] = static_cast<T>(std::clamp<int64_t>(
+        scaled + int8::zero_of(to), std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
   }
+}
+
+}  // namespace
+
+void reduce_mean_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  if (in[0].dtype() == DType::kI16) return mean<int16_t>(in, out, attrs);
+  mean<int8_t>(in, out, attrs);
 }
 
 }  // namespace ew::ops

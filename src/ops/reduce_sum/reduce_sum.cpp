@@ -1,7 +1,8 @@
 /// reduce_sum: the sum over some dimensions, accumulated in double.
 ///
-///   inputs   x: floating
+///   inputs   x: floating or int8
 ///   attrs    axes: dimensions to reduce, empty for all; keepdims: keep them as 1
+///   quant    integer reference in reduce_sum_i8.cpp; quantisation leaves it in float
 ///   errors   kInvalidArgument if an axis is out of range
 #include <algorithm>
 #include <limits>
@@ -9,6 +10,9 @@
 #include "ops/reduce.h"
 
 namespace ew::ops {
+
+void reduce_sum_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+
 namespace {
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {
@@ -31,7 +35,10 @@ void reference(ConstViews in, Views out, const Attrs& attrs) {
 
 }  // namespace
 
-const OpDef kReduceSum{
-    .name = "reduce_sum", .attrs = kReduceAttrs, .infer = infer_reduce, .reference = reference};
+const OpDef kReduceSum{.name = "reduce_sum",
+                       .attrs = kReduceAttrs,
+                       .infer = infer_reduce,
+                       .reference = reference,
+                       .reference_i8 = reduce_sum_i8};
 
 }  // namespace ew::ops

@@ -8,6 +8,7 @@
 ///   errors   kInvalidArgument if axis is not in [-rank, rank)
 #include <algorithm>
 
+#include "ops/int16.h"
 #include "ops/ops.h"
 
 namespace ew::ops {
@@ -19,7 +20,7 @@ namespace {
 const AttrDef kAttrs[] = {{"axis", int64_t{-1}}};
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   EW_TRY([[maybe_unused]] const int axis,
          normalize_axis(attrs.integer("axis"), in[0]->shape.rank()));
   return infer_same(in, attrs);

@@ -5,6 +5,7 @@
 namespace ew::ops {
 
 void softmax_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile profile);
+void softmax_i16(ConstViews in, Views out, const Attrs& attrs);
 
 namespace {
 
@@ -14,6 +15,7 @@ constexpr int kSumBits = 12;
 }  // namespace
 
 void softmax_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  if (in[0].dtype() == DType::kI16) return softmax_i16(in, out, attrs);
   const Shape& shape = in[0].shape();
   const AxisSplit v = split_at(shape, *normalize_axis(attrs.integer("axis"), shape.rank()));
   if (in[0].size() == 0) return;

@@ -1,6 +1,7 @@
 // The operators of unary.def.
 #include <algorithm>
 
+#include "ops/int16.h"
 #include "ops/ops.h"
 #include "ops/selected.h"
 #include "ops/unary/unary_i8.h"
@@ -93,7 +94,7 @@ namespace {
 #undef EW_UNARY
 
 Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
-  EW_TRY_VOID(expect_real(*in[0]));
+  EW_TRY_VOID(int16::expect_real(*in[0]));
   return infer_same(in, attrs);
 }
 

@@ -136,8 +136,12 @@ struct Row {
   ir::ReferenceI8Fn reference;
 };
 
-template <Table (*make)(const TensorType&, const TensorType&, const Attrs&)>
+template <Table (*make)(const TensorType&, const TensorType&, const Attrs&),
+          void (*wide)(ConstTensorView in, TensorView out)>
 void look_up(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
+  if constexpr (wide != nullptr) {
+    if (in[0].dtype() == DType::kI16) return wide(in[0], out[0]);
+  }
   const Table table = make(*in[0].type, *out[0].type, attrs);
   const auto* x = in[0].as<int8_t>();
   auto* y = out[0].as<int8_t>();
@@ -145,19 +149,20 @@ void look_up(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
   for (int64_t i = 0; i < n; ++i) y[i] = table[static_cast<size_t>(x[i] + 128)];
 }
 
-template <Table (*make)(const TensorType&, const TensorType&, const Attrs&)>
+template <Table (*make)(const TensorType&, const TensorType&, const Attrs&),
+          void (*wide)(ConstTensorView in, TensorView out) = nullptr>
 constexpr Row row(std::string_view name, QuantRule rule = QuantRule::calibrated()) {
-  return {name, make, rule, look_up<make>};
+  return {name, make, rule, look_up<make, wide>};
 }
 
 constexpr Row kRows[] = {
     row<clip>("clip"),
     row<hard_silu>("hard_silu"),
     row<leaky_relu>("leaky_relu"),
-    row<relu>("relu"),
+    row<relu, relu_i16>("relu"),
     row<relu6>("relu6"),
-    row<sigmoid>("sigmoid", QuantRule::fixed(1.F / 256, -128)),
-    row<tanh>("tanh", QuantRule::fixed(1.F / 128, 0)),
+    row<sigmoid, sigmoid_i16>("sigmoid", QuantRule::fixed(1.F / 256, -128)),
+    row<tanh, tanh_i16>("tanh", QuantRule::fixed(1.F / 128, 0)),
 };
 
 const Row* find(std::string_view name) {
