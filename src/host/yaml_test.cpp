@@ -29,7 +29,8 @@ TEST_CASE("yaml: a key that stands twice is refused with both lines") {
 
 TEST_CASE("yaml: syntax errors have line and column") {
   CHECK(message_of("a: [1, 2\n").substr(0, 7) == "a.yaml:");
-  CHECK(message_of("a: *nobody\n").find("nobody") != std::string::npos);
+  CHECK(message_of("a: *nobody\n").find("1:4: the referenced anchor is not defined") !=
+        std::string::npos);
 }
 
 TEST_CASE("yaml: aliases are resolved and their growth is bounded") {
