@@ -1,13 +1,11 @@
 // Reads app files: words, names and references. Expressions are checked when the pipeline is built.
 #include "agent/app.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <map>
 
 #include "agent/command_door.h"
+#include "agent/line_feed.h"
 #include "agent/payload_decoder.h"
 #include "base/file.h"
 
@@ -19,18 +17,6 @@ bool is_name(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
-}
-
-/// The beginning of a regular file; "" if there is none.
-std::string first_bytes(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
-  std::string text(65536, '\0');
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return "";
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
-  return text;
 }
 
 class Reader {
@@ -195,17 +181,11 @@ class Reader {
     const Settings& s = plan.settings;
     std::string path = std::string_view(plan.type->name) == "file" ? s.text("path") : "";
     if (!path.empty() && path[0] != '/') path = app_->folder + "/" + path;
-    const std::string text = path.empty() || !s.flag("header") ? "" : first_bytes(path);
-    if (text.empty()) {
-      return add(s.error("format", "csv needs 'columns', or a file whose first line names them"));
+    if (!path.empty() && s.flag("header")) {
+      plan.decode.columns = csv_header(path, plan.decode.separator);
     }
-    std::string_view line = std::string_view(text).substr(0, text.find('\n'));
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    for (std::string name : split(line, plan.decode.separator)) {
-      if (name.size() >= 2 && name.front() == '"' && name.back() == '"') {
-        name = name.substr(1, name.size() - 2);
-      }
-      plan.decode.columns.push_back(std::move(name));
+    if (plan.decode.columns.empty()) {
+      add(s.error("format", "csv needs 'columns', or a file whose first line names them"));
     }
   }
 

@@ -1,11 +1,43 @@
 #include "agent/line_feed.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 
 #include "agent/pipeline.h"
 
 namespace ew::agent {
+namespace {
+
+// The beginning of a regular file; "" if there is none.
+std::string first_bytes(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  std::string text(65536, '\0');
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return "";
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> csv_header(const std::string& path, char separator) {
+  const std::string text = first_bytes(path);
+  std::string_view line = std::string_view(text).substr(0, text.find('\n'));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return {};
+  std::vector<std::string> names = split(line, separator);
+  for (std::string& name : names) {
+    if (name.size() >= 2 && name.front() == '"' && name.back() == '"') {
+      name = name.substr(1, name.size() - 2);
+    }
+  }
+  return names;
+}
 
 std::string_view csv_column(std::string_view line, char separator, size_t column) {
   size_t at = 0;
@@ -81,16 +113,13 @@ int64_t Pacer::delay_us(std::string_view line, int64_t now_us) {
   return std::max<int64_t>(0, due - now_us);
 }
 
-Pacer pacer_of(const Settings& s) {
+Pacer pacer_of(const Settings& s, std::vector<std::string> header) {
   const std::string unit = s.text("time_unit");
   const double unit_us = unit == "ms" ? 1e3 : unit == "us" ? 1.0 : unit == "ns" ? 1e-3 : 1e6;
   const std::string separator = s.text("separator");
-  return {s.number("speed"),
-          s.duration_us("interval"),
-          s.text("time"),
-          unit_us,
-          s.text("format") == "csv" ? s.texts("columns") : std::vector<std::string>(),
-          separator.empty() ? ',' : separator[0]};
+  if (s.text("format") == "csv" && s.has("columns")) header = s.texts("columns");
+  return {s.number("speed"), s.duration_us("interval"), s.text("time"),
+          unit_us,           std::move(header),         separator.empty() ? ',' : separator[0]};
 }
 
 }  // namespace ew::agent

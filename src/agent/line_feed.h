@@ -45,8 +45,11 @@ class Pacer {
   int64_t lines_ = 0;
 };
 
-/// The pacer that a source's words ask for.
-Pacer pacer_of(const Settings& settings);
+/// The pacer that a source's words ask for; `header`: the columns of a CSV file that names them.
+Pacer pacer_of(const Settings& settings, std::vector<std::string> header = {});
+
+/// The names in the first line of a CSV file; empty for a folder or a file that is not there.
+std::vector<std::string> csv_header(const std::string& path, char separator);
 
 /// The value of one CSV column as a view; quotes are taken off.
 std::string_view csv_column(std::string_view line, char separator, size_t column);

@@ -76,7 +76,8 @@ class FileSource final : public Source {
         is_following_(s.flag("follow")),
         has_header_(s.text("format") == "csv" && s.flag("header")),
         max_line_(static_cast<size_t>(s.size("max_payload"))),
-        pacer_(pacer_of(s)) {}
+        pacer_(pacer_of(s, has_header_ ? csv_header(path_, s.text("separator")[0])
+                                       : std::vector<std::string>())) {}
   ~FileSource() override { close_file(); }
 
   Status start(const SourceContext& context) override {

@@ -2,6 +2,7 @@
 // message until it is stored here.
 #include "agent/mqtt_settings.h"
 #include "agent/source.h"
+#include "host/event_loop.h"
 
 namespace ew::agent {
 namespace {
@@ -23,6 +24,12 @@ constexpr WordDef kOwnWords[] = {
      .fallback = "0s",
      .min = 0,
      .max = 4e9},
+    {.name = "read_delay",
+     .kind = WordKind::kDuration,
+     .help = "how long messages may wait for company; saves wake-ups where latency does not matter",
+     .fallback = "0s",
+     .min = 0,
+     .max = 0.1},
     {.name = "receive_maximum",
      .kind = WordKind::kInteger,
      .help = "messages that may be on their way into storage",
@@ -38,20 +45,28 @@ constexpr size_t kDefaultPayload = size_t{1} << 20;
 
 class MqttSource final : public Source, private host::MqttHandler {
  public:
-  MqttSource(host::MqttOptions options, bool is_durable)
-      : options_(std::move(options)), is_durable_(is_durable) {}
+  MqttSource(host::MqttOptions options, bool is_durable, int64_t read_delay_us)
+      : options_(std::move(options)), is_durable_(is_durable), read_delay_us_(read_delay_us) {}
 
   Status start(const SourceContext& context) override {
     intake_ = &context.intake;
+    loop_ = &context.loop;
     EW_TRY(client_, host::MqttClient::create(context.loop, *this, options_));
     intake_->set_state(LinkState::kConnecting, "");
     client_->start();
     return {};
   }
   void acknowledge(uint64_t token) override { client_->acknowledge(token); }
-  void pause() override { client_->set_reading(false); }
-  void resume() override { client_->set_reading(true); }
+  void pause() override {
+    is_paused_ = true;
+    client_->set_reading(false);
+  }
+  void resume() override {
+    is_paused_ = false;
+    if (!is_waiting_) client_->set_reading(true);
+  }
   void stop() override {
+    if (loop_ != nullptr) loop_->cancel(timer_);
     if (client_) client_->stop();
   }
   bool is_durable() const override { return is_durable_; }
@@ -77,6 +92,14 @@ class MqttSource final : public Source, private host::MqttHandler {
   void on_batch_end() override {
     arrival_us_ = 0;
     intake_->end_batch();
+    if (read_delay_us_ == 0 || is_waiting_ || is_paused_) return;
+    // What comes meanwhile waits in the kernel and is read at once: one wake-up for many messages.
+    is_waiting_ = true;
+    client_->set_reading(false);
+    timer_ = loop_->call_after(read_delay_us_, [this] {
+      is_waiting_ = false;
+      if (!is_paused_) client_->set_reading(true);
+    });
   }
   void on_oversized(std::string_view topic, size_t bytes) override {
     intake_->drop(topic, bytes, DropReason::kTooLarge);
@@ -84,7 +107,12 @@ class MqttSource final : public Source, private host::MqttHandler {
 
   host::MqttOptions options_;
   bool is_durable_;
+  int64_t read_delay_us_;
   Intake* intake_ = nullptr;
+  host::EventLoop* loop_ = nullptr;
+  host::EventLoop::TimerId timer_;
+  bool is_paused_ = false;
+  bool is_waiting_ = false;
   int64_t arrival_us_ = 0;
   std::unique_ptr<host::MqttClient> client_;
 };
@@ -109,7 +137,8 @@ Result<std::unique_ptr<Source>> create(const Settings& settings, const std::stri
   options.connect.receive_maximum = static_cast<uint16_t>(settings.integer("receive_maximum"));
   const auto max_payload = static_cast<size_t>(settings.size("max_payload"));
   options.max_packet_bytes = (max_payload > 0 ? max_payload : kDefaultPayload) + kPacketExtraBytes;
-  return std::unique_ptr<Source>(std::make_unique<MqttSource>(std::move(options), qos > 0));
+  return std::unique_ptr<Source>(std::make_unique<MqttSource>(std::move(options), qos > 0,
+                                                              settings.duration_us("read_delay")));
 }
 
 }  // namespace

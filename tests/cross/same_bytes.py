@@ -32,8 +32,11 @@ def differences(model, native, cross, folder):
     packed = folder / "model.ew"
     run(native / "edgewise", "convert", model, packed)
     info = run(native / "edgewise-run", "--info", packed).decode()
-    size = sum(int(n) for n in re.findall(r"^input .* (\d+) bytes$", info, re.MULTILINE))
-    data = random.Random(model.name).randbytes(size)
+    generator = random.Random(model.name)
+    data = b""
+    for dtype, size in re.findall(r"^input '.*' (\w+)\(.* (\d+) bytes$", info, re.MULTILINE):
+        values = range(2 if dtype == "bool" else 256)
+        data += bytes(generator.choices(values, k=int(size)))
     expected = run(native / "edgewise-run", packed, data=data)
     if not expected:
         raise RuntimeError(f"{model}: no output")

@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from edgewise import EdgewiseTest
+from edgewise import BrokerTest, EdgewiseTest, free_port
 
 APP = """
 app: pump
@@ -127,41 +127,10 @@ sinks: {out: {type: file, path: out.csv, format: csv, columns: [id, double], fro
         self.assertEqual(missing, [])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def is_listening(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
-
-@unittest.skipUnless(shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin"),
-                     "mosquitto is not installed")
-class OutageTest(EdgewiseTest):
+class OutageTest(BrokerTest):
     """The upstream server goes away, the agent is killed, both come back."""
 
     COUNT = 2000
-
-    def server(self, port):
-        conf = self.folder / f"{port}.conf"
-        conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-                        "max_queued_messages 0\nmax_inflight_messages 0\n")
-        program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
-        process = subprocess.Popen([program, "-c", str(conf)], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.wait_for(lambda: is_listening(port))
-        return process
-
-    def wait_for(self, condition, seconds=30):
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "it did not happen in time")
-            time.sleep(0.02)
 
     def ledger_counts(self):
         done = subprocess.run(["edgewise", "ledger", "app.yaml", "--json"], cwd=self.folder,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from edgewise import BASE_MODEL, ROOT, EdgewiseTest
 
+# The program to test: EDGEWISE_RUN=build/runtime/bin/edgewise-run tests the static one.
+RUN = os.environ.get("EDGEWISE_RUN", "edgewise-run")
 TFLITE = ROOT / "tests/tflite/fixtures"
 CPUS = ("avx512", "avx2", "portable")
 # Checksums of the packed section by model and target, with the version of its layout. Later programs
@@ -160,7 +162,7 @@ class Ew(EdgewiseTest):
                 self.run_edgewise("convert", model, self.path("m.ew"))
                 expected = self.predict(self.path("m.ew"), xs, outputs)
                 raw = b"".join(npy_body(Path(x).read_bytes()) for x in xs)
-                done = subprocess.run(["edgewise-run", self.path("m.ew")], input=raw,
+                done = subprocess.run([RUN, self.path("m.ew")], input=raw,
                                       capture_output=True, timeout=60)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual(done.stdout, b"".join(npy_body(y) for y in expected))
@@ -169,7 +171,7 @@ class Ew(EdgewiseTest):
         self.run_edgewise("convert", BASE_MODEL, self.path("m.ew"))
 
         def run(*arguments, data=b""):
-            done = subprocess.run(["edgewise-run", *arguments], input=data, capture_output=True,
+            done = subprocess.run([RUN, *arguments], input=data, capture_output=True,
                                   timeout=60)
             return done.returncode, done.stdout.decode(), done.stderr.decode()
 
