@@ -7,6 +7,7 @@
 
 #include "agent/journal.h"
 #include "agent/lane_store.h"
+#include "agent/operate.h"
 #include "agent/snapshot.h"
 #include "base/file.h"
 
@@ -47,6 +48,7 @@ struct Agent::Impl {
     std::string bytes;
     Entrance* entrance = nullptr;
     uint64_t ack_token = 0;
+    int64_t arrival_us = 0;
   };
 
   std::unique_ptr<App> app;
@@ -54,6 +56,7 @@ struct Agent::Impl {
   std::unique_ptr<host::EventLoop> loop;
   std::unique_ptr<host::FileLock> lock;
   std::unique_ptr<Ledger> ledger;
+  std::unique_ptr<Operate> operate;  ///< null without `http:`
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<JournalPlayer> player;
   std::vector<std::unique_ptr<Entrance>> entrances;
@@ -89,7 +92,8 @@ struct Agent::Impl {
   Status start_connections();
   void push(Entrance& entrance, const RawRecord& record);
   void drop(Entrance& entrance, std::string_view key, size_t bytes, DropReason reason);
-  bool store(Entrance* entrance, uint64_t ack_token);
+  bool store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us = 0);
+  Status start_operate();
   void record();
   void committed(uint64_t sequence);
   void end_batch();
@@ -131,6 +135,8 @@ Status Agent::Impl::open() {
   last_steady_us = loop->steady_us();
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger"));
+  EW_TRY(operate, Operate::create(*app));
+  if (operate) options.load_model = operate->timed(options.load_model);
   std::vector<Error> errors;
   pipeline = Pipeline::build(*app, options.load_model, *ledger, errors);
   if (!errors.empty()) {
@@ -297,6 +303,7 @@ Status Agent::Impl::start_connections() {
     encode_sources(encoded, *app);
     store(nullptr, 0);
   }
+  if (operate) EW_TRY_VOID(start_operate());
   tick();
   for (const auto& entrance : entrances) {
     EW_TRY_VOID(entrance->source->start(
@@ -305,13 +312,26 @@ Status Agent::Impl::start_connections() {
   return {};
 }
 
-bool Agent::Impl::store(Entrance* entrance, uint64_t ack_token) {
+Status Agent::Impl::start_operate() {
+  OperateView view{.loop = *loop, .app = *app, .pipeline = *pipeline, .ledger = *ledger};
+  view.journal = journal.get();
+  view.source_state = [this](size_t source) { return entrances[source]->state; };
+  view.now_us = [this] { return clock(); };
+  view.log = [this](const std::string& line) { log(line); };
+  for (const auto& entrance : entrances) {
+    if (!is_command_door(app->sources[entrance->number])) continue;
+    view.door = static_cast<CommandDoor*>(entrance->source.get());
+  }
+  return operate->start(std::move(view));
+}
+
+bool Agent::Impl::store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us) {
   const std::string_view bytes = encoded.bytes();
   const Result<uint64_t> sequence = journal->append(host::as_bytes(bytes));
   if (!sequence.ok()) return false;
   pending_bytes += bytes.size();
   bytes_since_snapshot += bytes.size();
-  pending.push_back({*sequence, std::string(bytes), entrance, ack_token});
+  pending.push_back({*sequence, std::string(bytes), entrance, ack_token, arrival_us});
   return true;
 }
 
@@ -330,10 +350,11 @@ void Agent::Impl::push(Entrance& entrance, const RawRecord& record_in) {
   if (!journal) {
     record();
     pipeline->process(entrance.number, record_now);
+    if (operate) operate->note_processed(clock() - record_now.arrival_us);
     if (record_now.ack_token != 0) entrance.source->acknowledge(record_now.ack_token);
     return;
   }
-  if (store(&entrance, record_now.ack_token)) return;
+  if (store(&entrance, record_now.ack_token, record_now.arrival_us)) return;
   pipeline->drop(entrance.number, record_now.arrival_us, record_now.key, record_now.payload.size(),
                  DropReason::kDisk);
   if (record_now.ack_token != 0) entrance.source->acknowledge(record_now.ack_token);
@@ -358,6 +379,7 @@ void Agent::Impl::committed(uint64_t sequence) {
     }
     const Status played = player->play(next.bytes);
     if (!played.ok()) log(played.error().message);
+    if (operate && next.arrival_us != 0) operate->note_processed(clock() - next.arrival_us);
     played_sequence = next.sequence;
     if (next.ack_token != 0) next.entrance->source->acknowledge(next.ack_token);
     pending_bytes -= next.bytes.size();
@@ -431,6 +453,7 @@ void Agent::Impl::update_pause() {
 
 void Agent::Impl::source_state(Entrance& entrance, LinkState now, std::string_view detail) {
   entrance.state = now;
+  if (is_command_door(app->sources[entrance.number])) return;
   log(str("source ", app->sources[entrance.number].name, ": ", link_state_name(now),
           detail.empty() ? "" : ": ", detail));
   finish_if_done();
@@ -469,6 +492,7 @@ Status Agent::Impl::snapshot() {
   ByteWriter state;
   player->save(state);
   pipeline->save(state);
+  if (operate) operate->note_snapshot(state.bytes().size());
   EW_TRY_VOID(write_snapshot(host::real_file_system(), app->state + "/snapshot",
                              {played_sequence, state.take()}));
   bytes_since_snapshot = 0;

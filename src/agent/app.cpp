@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "agent/command_door.h"
 #include "agent/line_feed.h"
 #include "agent/payload_decoder.h"
 #include "base/file.h"
@@ -132,6 +133,7 @@ class Reader {
       read_decode(plan);
       app_->sources.push_back(std::move(plan));
     });
+    if (app_->agent.has("http")) app_->sources.push_back(command_door_plan());
   }
 
   void read_decode(SourcePlan& plan) {

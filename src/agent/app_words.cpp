@@ -32,6 +32,27 @@ constexpr WordDef kJournalWords[] = {{.name = "disk",
                                       .min = 0,
                                       .max = 19}};
 
+constexpr WordDef kHttpTlsWords[] = {
+    {.name = "certificate", .help = "chain of the server (PEM)", .is_required = true},
+    {.name = "key", .help = "of the certificate (PEM)", .is_required = true},
+    {.name = "ca", .help = "clients must show a certificate that leads to one of these"}};
+
+constexpr WordDef kHttpWords[] = {
+    {.name = "port",
+     .kind = K::kInteger,
+     .help = "where it listens; 0: a free one",
+     .is_required = true,
+     .min = 0,
+     .max = 65535},
+    {.name = "host", .help = "address where it listens", .fallback = "127.0.0.1"},
+    {.name = "rate",
+     .kind = K::kNumber,
+     .help = "requests a second of all clients together",
+     .fallback = "50",
+     .min = 0.1,
+     .max = 1e5},
+    {.name = "tls", .kind = K::kMap, .help = "needed beyond loopback", .words = kHttpTlsWords}};
+
 constexpr WordDef kAppWords[] = {
     {.name = "app", .help = "the app's name", .is_required = true},
     {.name = "state",
@@ -41,6 +62,10 @@ constexpr WordDef kAppWords[] = {
      .kind = K::kMap,
      .help = "how input is stored before it is acknowledged",
      .words = kJournalWords},
+    {.name = "http",
+     .kind = K::kMap,
+     .help = "health, metrics, ledger and alerts over HTTP",
+     .words = kHttpWords},
     {.name = "sources",
      .kind = K::kMap,
      .help = "where messages come from, by name",

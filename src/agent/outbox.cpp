@@ -87,6 +87,7 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
     if (offer_direct(lane, row, route, number) == SendResult::kDelivered) {
       lane.settled = number;
       if (lane.store) lane.store->set_delivered(number);
+      if (on_delivered) on_delivered(context_.now_us);
       return count_delivered(cover, route.egress_row, payload.size());
     }
   }
@@ -218,6 +219,7 @@ void Outbox::pump() {
 
 void Outbox::settle(const Entry& entry) {
   count_delivered(entry.cover, entry.egress_row, entry.payload.size());
+  if (on_delivered) on_delivered(entry.queued_us);
 }
 
 void Outbox::pop_done(Lane& lane) {

@@ -108,7 +108,9 @@ class Outbox final : public Consumer, public Outlet {
   const OutboxOptions& options() const { return options_; }
 
   std::function<void(const Outbox&, LinkState, std::string_view)> on_state;
-  std::function<void()> on_settled;     ///< room has become free
+  std::function<void()> on_settled;  ///< room has become free
+  /// The receiver has an output whose input came at this time; empty: nobody asks.
+  std::function<void(int64_t queued_us)> on_delivered;
   std::function<void()> need_snapshot;  ///< before the log can give up what was dropped
 
   void save(ByteWriter& out) const;

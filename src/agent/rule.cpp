@@ -180,6 +180,21 @@ void Rule::tick() {
   }
 }
 
+std::vector<Rule::Active> Rule::active() const {
+  std::vector<Active> out;
+  for (uint32_t key = 0; key < alerts_.size(); ++key) {
+    if (!is_active(key)) continue;
+    const Alert& alert = alerts_[key];
+    out.push_back({.key = context_.keys.text(key),
+                   .is_acknowledged = alert.is_acknowledged,
+                   .is_silenced = context_.now_us < alert.silenced_until_us,
+                   .severity = alert.severity,
+                   .raised_us = alert.raised_us,
+                   .value = alert.value});
+  }
+  return out;
+}
+
 int64_t Rule::next_deadline_us() const {
   int64_t deadline = kNever;
   if (plan_.absent_us > 0 && !has_input_ && started_us_ != kNoTime) {

@@ -55,6 +55,16 @@ class Rule final : public Consumer {
   const RulePlan& plan() const { return plan_; }
   uint64_t event_count() const { return event_count_; }
   size_t active_count() const;
+  struct Active {
+    std::string_view key;
+    bool is_acknowledged = false;
+    bool is_silenced = false;
+    Severity severity = Severity::kInfo;
+    int64_t raised_us = 0;
+    double value = 0;
+  };
+  /// The alerts that are raised now.
+  std::vector<Active> active() const;
 
   void save(ByteWriter& out) const;
   bool load(ByteReader& in);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "agent/agent.h"
+#include "agent/operate.h"
 #include "agent/redact.h"
 #include "agent/replay.h"
 #include "agent/schema.h"
@@ -108,6 +109,8 @@ std::vector<std::string> check_app(const std::string& path, const AgentOptions& 
     const auto ledger = agent::Ledger::open("");
     if (!ledger.ok()) return {ledger.error().message};
     const auto pipeline = agent::Pipeline::build(*checked.app, load_runner, **ledger, errors);
+    const auto operate = agent::Operate::create(*checked.app);
+    if (!operate.ok()) errors.push_back(operate.error());
     for (const agent::SourcePlan& source : checked.app->sources) {
       const auto made = source.type->create(source.settings, source.name);
       if (!made.ok()) errors.push_back(made.error());
