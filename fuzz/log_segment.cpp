@@ -2,7 +2,7 @@
 // batch whose checksums are right, because no fuzzer guesses a checksum.
 #include <algorithm>
 
-#include "host/crc32c.h"
+#include "base/crc32c.h"
 #include "host/log_format.h"
 #include "targets.h"
 
@@ -50,7 +50,7 @@ void walk(Bytes segment) {
     uint64_t next = scanner.header().first_sequence;
     (void)host::visit_records(scanner.header(), *plain, [&](uint64_t sequence, auto record) {
       require(sequence == next++, "records are numbered in order");
-      if (record) (void)host::crc32c(*record);  // reads all of it
+      if (record) (void)crc32c(*record);  // reads all of it
       return true;
     });
   }
@@ -68,7 +68,7 @@ void walk_sealed(Bytes bytes) {
   batch.stored_bytes = static_cast<uint32_t>(content.size());
   batch.plain_bytes = batch.flags == 0 ? batch.stored_bytes : host::load_le<uint32_t>(&bytes[3]);
   batch.table_crc =
-      host::crc32c(content.first(std::min(content.size(), batch.count * host::kRecordEntryBytes)));
+      crc32c(content.first(std::min(content.size(), batch.count * host::kRecordEntryBytes)));
   std::vector<uint8_t> segment(preamble.begin(), preamble.end());
   segment.resize(segment.size() + host::kBatchHeaderBytes);
   host::encode_batch_header(batch, segment_header.stream, &segment[host::kSegmentPreambleBytes]);

@@ -1,7 +1,7 @@
 #include "agent/snapshot.h"
 
 #include "agent/bytes_io.h"
-#include "host/crc32c.h"
+#include "base/crc32c.h"
 
 namespace ew::agent {
 namespace {
@@ -15,7 +15,7 @@ Status write_snapshot(host::FileSystem& files, const std::string& path, const Sn
   for (const char c : kMagic) out.put(c);
   out.put(snapshot.journal_sequence);
   out.put_text(snapshot.state);
-  out.put(host::crc32c(host::as_bytes(out.bytes())));
+  out.put(crc32c(host::as_bytes(out.bytes())));
   return host::replace_file(files, path, host::as_bytes(out.bytes()));
 }
 
@@ -31,7 +31,7 @@ Result<Snapshot> read_snapshot(host::FileSystem& files, const std::string& path)
   };
   if (text.size() < kMagic.size() + 16 || text.substr(0, kMagic.size()) != kMagic) return damaged();
   const std::string_view body = text.substr(0, text.size() - 4);
-  if (ByteReader(text.substr(body.size())).get<uint32_t>() != host::crc32c(host::as_bytes(body))) {
+  if (ByteReader(text.substr(body.size())).get<uint32_t>() != crc32c(host::as_bytes(body))) {
     return damaged();
   }
   ByteReader in(body.substr(kMagic.size()));

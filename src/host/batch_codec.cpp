@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "host/crc32c.h"
+#include "base/crc32c.h"
 #include "host/log_format.h"
 #include "host/plugin/sodium_plugin.h"
 #include "host/plugin/zstd_plugin.h"

@@ -11,7 +11,8 @@
 #include <cstring>
 #include <optional>
 
-#include "host/crc32c.h"
+#include "base/crc32c.h"
+#include "host/bytes.h"
 
 namespace ew::host {
 namespace {

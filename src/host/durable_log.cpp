@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "host/crc32c.h"
+#include "base/crc32c.h"
 #include "host/log_segments.h"
 #include "host/plugin/sodium_plugin.h"
 #include "host/plugins.h"

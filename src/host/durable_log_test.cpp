@@ -4,8 +4,8 @@
 
 #include <map>
 
+#include "base/crc32c.h"
 #include "base/rng.h"
-#include "host/crc32c.h"
 #include "testing/faulty_file_system.h"
 #include "testing/temporary_folder.h"
 

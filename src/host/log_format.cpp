@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/crc32c.h"
+#include "base/crc32c.h"
 
 namespace ew::host {
 namespace {
