@@ -136,10 +136,10 @@ struct Row {
   ir::ReferenceI8Fn reference;
 };
 
-template <Table (*make)(const TensorType&, const TensorType&, const Attrs&),
-          void (*wide)(ConstTensorView in, TensorView out)>
+// `wide`: void (ConstTensorView in, TensorView out) for 16 bits, or nullptr.
+template <Table (*make)(const TensorType&, const TensorType&, const Attrs&), auto wide>
 void look_up(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
-  if constexpr (wide != nullptr) {
+  if constexpr (!std::is_null_pointer_v<decltype(wide)>) {
     if (in[0].dtype() == DType::kI16) return wide(in[0], out[0]);
   }
   const Table table = make(*in[0].type, *out[0].type, attrs);
@@ -149,8 +149,7 @@ void look_up(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
   for (int64_t i = 0; i < n; ++i) y[i] = table[static_cast<size_t>(x[i] + 128)];
 }
 
-template <Table (*make)(const TensorType&, const TensorType&, const Attrs&),
-          void (*wide)(ConstTensorView in, TensorView out) = nullptr>
+template <Table (*make)(const TensorType&, const TensorType&, const Attrs&), auto wide = nullptr>
 constexpr Row row(std::string_view name, QuantRule rule = QuantRule::calibrated()) {
   return {name, make, rule, look_up<make, wide>};
 }
