@@ -3,6 +3,7 @@
 #include "ops/unary/unary_i8.h"
 
 #include <string_view>
+#include <type_traits>
 
 #include "ops/int8.h"
 
