@@ -27,6 +27,12 @@ function(ew_split_facets suffixes sources facets_out rest_out)
   set(${rest_out} ${rest} PARENT_SCOPE)
 endfunction()
 
+# Kernels are compiled for speed, but under sanitizers, where that takes minutes a file.
+set(EW_KERNEL_OPTIMISATION -O3)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(EW_KERNEL_OPTIMISATION -O1)
+endif()
+
 function(ew_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
@@ -57,16 +63,16 @@ function(ew_module name)
     if(source MATCHES "_avx512\\.cpp$")
       # -Wno-uninitialized: GCC 12's own intrinsics start from undefined vectors.
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
     elseif(source MATCHES "_vnni\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;-O3;-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
     elseif(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx2;-mfma;-mf16c;-O3;-fno-math-errno;-ffp-contract=off")
+        "-mavx2;-mfma;-mf16c;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off")
     elseif(source MATCHES "_neon(_dotprod|_i8mm)?\\.cpp$")
       # GCC 12 would load a tile's operands so early that its sums do not stay in registers.
-      set(options "-O3;-fno-math-errno;-ffp-contract=off;-fno-schedule-insns")
+      set(options "${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off;-fno-schedule-insns")
       if(source MATCHES "_i8mm\\.cpp$")
         list(APPEND options "-march=armv8.2-a+dotprod+i8mm")
       elseif(source MATCHES "_dotprod\\.cpp$")
@@ -74,7 +80,7 @@ function(ew_module name)
       endif()
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")
     elseif(source MATCHES "_portable\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno;-ffp-contract=off")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off")
     endif()
   endforeach()
   add_library(edgewise_${name} STATIC ${sources})
