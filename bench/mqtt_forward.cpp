@@ -1,7 +1,7 @@
 // Forwards every message of in/# to out/pass by the MQTT client alone: what the agent's own work
 // is compared with.
 //
-//   mqtt_forward PORT [QOS [DELAY_US]]     until SIGTERM
+//   mqtt_forward PORT [QOS [DELAY_US [PACING_US]]]     until SIGTERM
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -52,11 +52,12 @@ class Forward final : public MqttHandler {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: mqtt_forward PORT [QOS [DELAY_US]]\n");
+    std::fprintf(stderr, "usage: mqtt_forward PORT [QOS [DELAY_US [PACING_US]]]\n");
     return 2;
   }
   const auto loop = EventLoop::create().value();
   loop->on_signal(SIGTERM, [&] { loop->stop(); }).value();
+  loop->set_pacing(argc > 4 ? std::atoll(argv[4]) : 0);
   Forward forward(*loop, static_cast<uint16_t>(std::atoi(argv[1])),
                   static_cast<uint8_t>(argc > 2 ? std::atoi(argv[2]) : 0),
                   argc > 3 ? std::atoll(argv[3]) : 0);

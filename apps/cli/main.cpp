@@ -17,7 +17,8 @@ constexpr Verb kVerbs[] = {
     {"train", ew::cli::add_train},     {"optimize", ew::cli::add_optimize},
     {"bench", ew::cli::add_bench},     {"run", ew::cli::add_run},
     {"check", ew::cli::add_check},     {"replay", ew::cli::add_replay},
-    {"ledger", ew::cli::add_ledger},   {"schema", ew::cli::add_schema},
+    {"ledger", ew::cli::add_ledger},   {"erase", ew::cli::add_erase},
+    {"schema", ew::cli::add_schema},
 };
 
 // The verb that is asked for is all that is set up, since processes start in a few milliseconds.

@@ -1,4 +1,4 @@
-// edgewise run, edgewise check, edgewise replay, edgewise ledger
+// edgewise run, edgewise check, edgewise replay, edgewise ledger, edgewise erase
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -23,6 +23,7 @@ struct AppOptions {
   std::string speed = "max";
   std::string out;
   bool has_all = false;
+  bool is_meant = false;
 };
 
 void add_app(CLI::App& verb, AppOptions& o) {
@@ -136,6 +137,29 @@ int ledger(const AppOptions& o) {
   return 0;
 }
 
+int erase(const AppOptions& o) {
+  const Result<AgentOptions> options = agent_options(o);
+  if (!options.ok()) return fail(options.error());
+  const Result<AppErased> erased = erase_app(o.app, o.is_meant, *options);
+  if (!erased.ok()) return fail(erased.error());
+  if (o.common.json) {
+    std::string out = "{\"files\":[";
+    for (size_t i = 0; i < erased->files.size(); ++i) {
+      out += (i > 0 ? "," : "") + json_text(erased->files[i]);
+    }
+    out += "],\"bytes\":" + std::to_string(erased->bytes) +
+           ",\"erased\":" + (o.is_meant ? "true}" : "false}");
+    std::puts(out.c_str());
+  } else {
+    for (const std::string& file : erased->files) std::puts(file.c_str());
+    say(o.common, std::to_string(erased->files.size()) + " files, " +
+                      std::to_string(erased->bytes) + " bytes" +
+                      (o.is_meant ? " erased" : "; nothing is erased without --yes"));
+  }
+  // A script that forgets --yes must not believe that the data is gone.
+  return o.is_meant || erased->files.empty() ? 0 : 2;
+}
+
 CLI::App* add_verb(CLI::App& app, const char* name, const char* help,
                    const std::shared_ptr<AppOptions>& o, int& exit_code,
                    int (*work)(const AppOptions&)) {
@@ -183,6 +207,16 @@ void add_ledger(CLI::App& app, int& exit_code) {
            "What came in, what became of it, and what left; also while the app runs\n"
            "Example: edgewise ledger pump.yaml --json",
            std::make_shared<AppOptions>(), exit_code, ledger);
+}
+
+void add_erase(CLI::App& app, int& exit_code) {
+  auto o = std::make_shared<AppOptions>();
+  CLI::App* verb = add_verb(app, "erase",
+                            "Delete all that an app has stored: journal, queues, ledger, tokens, "
+                            "recordings in its state folder\n"
+                            "Example: edgewise erase pump.yaml --yes",
+                            o, exit_code, erase);
+  verb->add_flag("--yes", o->is_meant, "Delete; without it the files are listed only");
 }
 
 void add_schema(CLI::App& app, int& exit_code) {

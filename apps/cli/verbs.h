@@ -18,6 +18,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
 void add_replay(CLI::App& app, int& exit_code);
 void add_ledger(CLI::App& app, int& exit_code);
+void add_erase(CLI::App& app, int& exit_code);
 void add_schema(CLI::App& app, int& exit_code);
 
 /// The process that bench starts to time a cold start: `edgewise bench-child MODEL THREADS

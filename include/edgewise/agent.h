@@ -52,6 +52,15 @@ Result<AppReplayed> replay_app(const std::string& path, const AppReplay& replay,
 Result<std::string> app_ledger(const std::string& path, bool as_json,
                                const AgentOptions& options = {});
 
+struct AppErased {
+  std::vector<std::string> files;
+  uint64_t bytes = 0;
+};
+/// Deletes everything that the app has stored in its state folder, or with `is_meant` false only
+/// says what that is. Errors: kInvalidArgument while an agent runs; kIo.
+Result<AppErased> erase_app(const std::string& path, bool is_meant,
+                            const AgentOptions& options = {});
+
 /// The JSON Schema of app files, for editors.
 std::string app_schema();
 

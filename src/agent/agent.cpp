@@ -9,6 +9,7 @@
 #include "agent/lane_store.h"
 #include "agent/operate.h"
 #include "agent/snapshot.h"
+#include "agent/storage.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -52,6 +53,8 @@ struct Agent::Impl {
   };
 
   std::unique_ptr<App> app;
+  std::unique_ptr<App> next_app;
+  StorageKey storage;
   AgentOptions options;
   std::unique_ptr<host::EventLoop> loop;
   std::unique_ptr<host::FileLock> lock;
@@ -106,6 +109,8 @@ struct Agent::Impl {
   void update_pause();
   Status snapshot();
   void upkeep();
+  Status check_next(const App& next) const;
+  void reload();
   void begin_stop();
   void drain();
   void end_stop();
@@ -128,11 +133,13 @@ int64_t Agent::Impl::clock() {
 
 Status Agent::Impl::open() {
   EW_TRY(loop, host::EventLoop::create());
+  if (options.load_again) EW_TRY_VOID(loop->on_signal(SIGHUP, [this] { reload(); }));
   // Before the logs start their threads, which must not take them.
   for (const int number : {SIGTERM, SIGINT}) {
     EW_TRY_VOID(loop->on_signal(number, [this] { begin_stop(); }));
   }
   last_steady_us = loop->steady_us();
+  EW_TRY(storage, storage_key(*app));
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger"));
   EW_TRY(operate, Operate::create(*app));
@@ -161,6 +168,7 @@ Status Agent::Impl::open() {
     host::LogOptions log;
     log.directory = options.record_folder;
     log.max_bytes = uint64_t{1} << 40;
+    log.key = storage;
     EW_TRY(recorder, host::DurableLog::open(host::real_file_system(), log));
     encoded.clear();
     encode_sources(encoded, *app);
@@ -187,11 +195,12 @@ Status Agent::Impl::open_journal() {
   snapshot_every = static_cast<uint64_t>(settings.size("snapshot_every"));
   DroppedOutputs dropped;
   Snapshot before;
-  EW_TRY(before, read_snapshot(files, app->state + "/snapshot"));
+  EW_TRY(before, read_snapshot(files, app->state + "/snapshot", storage));
   if (is_durable) {
     EW_TRY(journal_cursor, host::CursorFile::open(app->state + "/journal.cursor", 1));
     host::LogOptions log;
     log.directory = app->state + "/journal";
+    log.key = storage;
     log.max_bytes = static_cast<uint64_t>(settings.size("disk"));
     log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, log.max_bytes / 4);
     log.compression_level = static_cast<int>(settings.integer("compression"));
@@ -213,6 +222,7 @@ Status Agent::Impl::open_journal() {
           .sink = sink.name,
           .lane = lane,
           .max_disk_bytes = static_cast<uint64_t>(sink.settings.map("queue").size("disk")),
+          .key = storage,
           .dropped = dropped[{sink.name, lane}],
           .note_dropped = {}};
       if (is_durable) {
@@ -270,13 +280,16 @@ Status Agent::Impl::replay() {
   for (const auto& outbox : pipeline->outboxes()) EW_TRY_VOID(outbox->recover(is_durable, hold));
   pipeline->visit_held(hold);
   // What nothing holds any more was in memory only when the process ended, or lies in damage.
-  const uint64_t lost =
-      ledger->settle_unheld(held, is_durable ? DropReason::kDisk : DropReason::kCrash);
-  if (lost > 0) log(str("ledger: ", lost, " inputs were lost with the process or the disk"));
+  const DropReason reason = options.is_reload ? DropReason::kReconfigured
+                            : is_durable      ? DropReason::kDisk
+                                              : DropReason::kCrash;
+  const uint64_t lost = ledger->settle_unheld(held, reason);
+  if (lost > 0) log(str("ledger: ", lost, " inputs are dropped: ", to_string(reason)));
   for (const auto& outbox : pipeline->outboxes()) {
     outbox->set_replaying(false);
-    outbox->settle_unheld(is_durable ? DropReason::kDisk : DropReason::kCrash);
+    outbox->settle_unheld(reason);
   }
+  EW_TRY_VOID(give_up_removed_sinks(*app, *ledger));
   last_clock_us = std::max(last_clock_us, pipeline->now_us());
   return {};
 }
@@ -487,6 +500,13 @@ void Agent::Impl::finish_if_done() {
 
 void Agent::Impl::upkeep() {
   for (const auto& outbox : pipeline->outboxes()) outbox->expire();
+  if (options.load_again && !is_stopping) {
+    const std::string stamp = file_stamp(app->file);
+    if (!stamp.empty() && stamp != options.stamp) {
+      options.stamp = stamp;
+      reload();
+    }
+  }
   loop->call_after(kUpkeepUs, [this] { upkeep(); });
 }
 
@@ -498,11 +518,48 @@ Status Agent::Impl::snapshot() {
   pipeline->save(state);
   if (operate) operate->note_snapshot(state.bytes().size());
   EW_TRY_VOID(write_snapshot(host::real_file_system(), app->state + "/snapshot",
-                             {played_sequence, state.take()}));
+                             {played_sequence, state.take()}, storage));
   bytes_since_snapshot = 0;
   if (journal) journal->trim_before(played_sequence + 1);
   for (const auto& outbox : pipeline->outboxes()) outbox->trim();
   return {};
+}
+
+Status Agent::Impl::check_next(const App& next) const {
+  if (app->state.empty()) return invalid_argument("the app has no `state:` that could be taken on");
+  if (next.name != app->name || next.state != app->state) {
+    return invalid_argument("another `app:` or `state:` needs a restart");
+  }
+  if (next.agent.has("encryption") != app->agent.has("encryption")) {
+    return invalid_argument("another `encryption:` needs an empty state folder");
+  }
+  bool is_next_durable = false;
+  for (const App* each : {static_cast<const App*>(app.get()), &next}) {
+    for (const SourcePlan& source : each->sources) {
+      if (std::string_view(source.type->name) == "stdin") {
+        return invalid_argument(source.name, ": standard input cannot be opened again");
+      }
+      if (each != &next) continue;
+      EW_TRY(const auto made, source.type->create(source.settings, source.name));
+      is_next_durable = is_next_durable || made->is_durable();
+    }
+  }
+  if (is_next_durable != is_durable) {
+    return invalid_argument("with these sources the journal ", is_durable ? "ends" : "begins",
+                            ", which needs a restart");
+  }
+  return {};
+}
+
+/// The new file takes over by way of the state folder, as a restart does, but in this process.
+void Agent::Impl::reload() {
+  if (is_stopping) return;
+  Result<std::unique_ptr<App>> next = options.load_again();
+  const Status checked = next.ok() ? check_next(**next) : Status(next.error());
+  if (!checked.ok()) return log("reload: nothing is changed: " + checked.error().message);
+  next_app = std::move(*next);
+  log("reload: " + app->file);
+  begin_stop();
 }
 
 void Agent::Impl::begin_stop() {
@@ -566,6 +623,7 @@ void Agent::stop() {
   impl_->loop->post([this] { impl_->begin_stop(); });
 }
 
+std::unique_ptr<App> Agent::take_next() { return std::move(impl_->next_app); }
 host::EventLoop& Agent::loop() { return *impl_->loop; }
 const Pipeline& Agent::pipeline() const { return *impl_->pipeline; }
 Ledger& Agent::ledger() { return *impl_->ledger; }

@@ -12,6 +12,10 @@ namespace ew::agent {
 struct AgentOptions {
   std::string record_folder;  ///< keeps everything that comes in, for `replay`; "" for no
   ModelLoader load_model;
+  /// Loads and checks the app file again, at SIGHUP and when it has changed; empty: never.
+  std::function<Result<std::unique_ptr<App>>()> load_again = {};
+  std::string stamp = {};  ///< file_stamp() of the app file from before it was loaded
+  bool is_reload = false;  ///< behind another version of the app in the same process
   /// Lines for the log: "sink up: connected".
   std::function<void(std::string_view)> log;
 };
@@ -31,6 +35,9 @@ class Agent {
   Status run();
   /// From any thread.
   void stop();
+
+  /// The app to run next, in the same state folder, once this agent is gone; null: none.
+  std::unique_ptr<App> take_next();
 
   host::EventLoop& loop();
   const Pipeline& pipeline() const;

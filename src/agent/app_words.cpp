@@ -32,6 +32,11 @@ constexpr WordDef kJournalWords[] = {{.name = "disk",
                                       .min = 0,
                                       .max = 19}};
 
+constexpr WordDef kEncryptionWords[] = {
+    {.name = "key_file",
+     .help = "32 bytes or 64 hexadecimal digits that only the owner can read, or credential:NAME",
+     .is_required = true}};
+
 constexpr WordDef kHttpTlsWords[] = {
     {.name = "certificate", .help = "chain of the server (PEM)", .is_required = true},
     {.name = "key", .help = "of the certificate (PEM)", .is_required = true},
@@ -62,6 +67,10 @@ constexpr WordDef kAppWords[] = {
      .kind = K::kMap,
      .help = "how input is stored before it is acknowledged",
      .words = kJournalWords},
+    {.name = "encryption",
+     .kind = K::kMap,
+     .help = "of what is stored in the state folder",
+     .words = kEncryptionWords},
     {.name = "http",
      .kind = K::kMap,
      .help = "health, metrics, ledger and alerts over HTTP",

@@ -108,6 +108,7 @@ class FileLaneStore final : public LaneStore {
   Status open_log() {
     host::LogOptions log;
     log.directory = log_folder();
+    log.key = options_.key;
     log.max_bytes = options_.max_disk_bytes;
     log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, options_.max_disk_bytes / 4);
     EW_TRY(log_, DurableLog::open(files_, log));

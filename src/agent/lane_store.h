@@ -17,6 +17,7 @@ struct LaneStoreOptions {
   std::string sink;
   Priority lane = Priority::kTelemetry;
   uint64_t max_disk_bytes = uint64_t{256} << 20;
+  std::optional<host::SecretKey> key;
   std::vector<DroppedRange> dropped;  ///< before the restart
   /// Writes a note that outputs were dropped to the journal; empty where there is none.
   std::function<void(uint64_t first, uint64_t last, DropReason reason)> note_dropped;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "agent/journal.h"
+#include "agent/storage.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -82,6 +83,7 @@ Result<ReplayResult> replay(const App& app, const ModelLoader& load_model,
   EW_TRY(const auto run, VirtualRun::create(app, load_model));
   host::LogOptions log_options;
   log_options.directory = options.from;
+  EW_TRY(log_options.key, storage_key(app));
   EW_TRY(const auto log, host::DurableLog::open(host::real_file_system(), log_options));
   ReplayResult result;
   run->on_output = [&](const VirtualRun::Sent& sent) {

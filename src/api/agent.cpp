@@ -8,6 +8,7 @@
 #include "agent/redact.h"
 #include "agent/replay.h"
 #include "agent/schema.h"
+#include "agent/storage.h"
 #include "base/file.h"
 #include "edgewise/session.h"
 
@@ -79,47 +80,81 @@ agent::Checked load(const std::string& path, const AgentOptions& options) {
   return checked;
 }
 
+Error joined(const std::vector<Error>& errors) {
+  Error all = errors[0];
+  for (size_t i = 1; i < errors.size(); ++i) all.message += "\n" + errors[i].message;
+  return all;
+}
+
 Result<std::unique_ptr<agent::App>> load_or_fail(const std::string& path,
                                                  const AgentOptions& options) {
   agent::Checked checked = load(path, options);
   if (checked.app) return std::move(checked.app);
-  Error all = checked.errors[0];
-  for (size_t i = 1; i < checked.errors.size(); ++i) {
-    all.message += "\n" + checked.errors[i].message;
+  return joined(checked.errors);
+}
+
+/// What is wrong beyond the file's words: expressions, models, settings of sources and sinks.
+std::vector<Error> faults_of(const agent::App& app) {
+  std::vector<Error> errors;
+  const auto ledger = agent::Ledger::open("");
+  if (!ledger.ok()) return {ledger.error()};
+  const auto pipeline = agent::Pipeline::build(app, load_runner, **ledger, errors);
+  const auto operate = agent::Operate::create(app);
+  if (!operate.ok()) errors.push_back(operate.error());
+  for (const agent::SourcePlan& source : app.sources) {
+    const auto made = source.type->create(source.settings, source.name);
+    if (!made.ok()) errors.push_back(made.error());
   }
-  return all;
+  for (const agent::SinkPlan& sink : app.sinks) {
+    const auto made = sink.type->create(sink.settings, sink.name);
+    if (!made.ok()) errors.push_back(made.error());
+  }
+  return errors;
 }
 
 }  // namespace
 
 Result<void> run_app(const std::string& path, const AgentOptions& options) {
+  std::string stamp = agent::file_stamp(path);
   EW_TRY(auto app, load_or_fail(path, options));
-  agent::AgentOptions agent_options;
-  agent_options.record_folder = options.record;
-  agent_options.load_model = load_runner;
-  agent_options.log = options.log;
-  EW_TRY(const auto agent, agent::Agent::create(std::move(app), std::move(agent_options)));
-  return agent->run();
+  std::shared_ptr<const host::YamlNode> before;  // of the version that ran until now
+  for (bool is_reload = false;; is_reload = true) {
+    agent::AgentOptions agent_options;
+    agent_options.record_folder = options.record;
+    agent_options.load_model = load_runner;
+    agent_options.log = options.log;
+    agent_options.is_reload = is_reload;
+    agent_options.stamp = stamp;
+    agent_options.load_again = [&]() -> Result<std::unique_ptr<agent::App>> {
+      stamp = agent::file_stamp(path);
+      EW_TRY(auto next, load_or_fail(path, options));
+      std::vector<Error> errors = faults_of(*next);
+      if (!errors.empty()) return joined(errors);
+      return next;
+    };
+    const auto document = app->document;
+    const auto agent = agent::Agent::create(std::move(app), std::move(agent_options));
+    if (!agent.ok()) {
+      if (before == nullptr) return agent.error();
+      if (options.log) options.log("reload: the old file goes on: " + agent.error().message);
+      agent::Checked old = agent::check_document(*before, path);
+      if (!old.app) return joined(old.errors);
+      app = std::move(old.app);
+      if (!options.state.empty()) app->state = options.state;
+      before = nullptr;
+      continue;
+    }
+    EW_TRY_VOID((*agent)->run());
+    app = (*agent)->take_next();
+    if (!app) return {};
+    before = document;
+  }
 }
 
 std::vector<std::string> check_app(const std::string& path, const AgentOptions& options) {
   agent::Checked checked = load(path, options);
   std::vector<Error> errors = std::move(checked.errors);
-  if (checked.app) {
-    const auto ledger = agent::Ledger::open("");
-    if (!ledger.ok()) return {ledger.error().message};
-    const auto pipeline = agent::Pipeline::build(*checked.app, load_runner, **ledger, errors);
-    const auto operate = agent::Operate::create(*checked.app);
-    if (!operate.ok()) errors.push_back(operate.error());
-    for (const agent::SourcePlan& source : checked.app->sources) {
-      const auto made = source.type->create(source.settings, source.name);
-      if (!made.ok()) errors.push_back(made.error());
-    }
-    for (const agent::SinkPlan& sink : checked.app->sinks) {
-      const auto made = sink.type->create(sink.settings, sink.name);
-      if (!made.ok()) errors.push_back(made.error());
-    }
-  }
+  if (checked.app) errors = faults_of(*checked.app);
   std::vector<std::string> lines;
   for (const Error& error : errors) lines.push_back(error.message);
   return lines;
@@ -152,6 +187,19 @@ Result<std::string> app_ledger(const std::string& path, bool as_json, const Agen
   }
   EW_TRY(const auto rows, agent::Ledger::read(app->state + "/ledger"));
   return as_json ? agent::ledger_json(rows) : agent::ledger_text(rows);
+}
+
+Result<AppErased> erase_app(const std::string& path, bool is_meant, const AgentOptions& options) {
+  EW_TRY(const auto app, load_or_fail(path, options));
+  if (app->state.empty()) return invalid_argument(path, ": has no `state:`, so it stores nothing");
+  EW_TRY(const auto files, agent::stored_files(*app));
+  AppErased erased;
+  for (const agent::StoredFile& file : files) {
+    erased.files.push_back(file.path);
+    erased.bytes += file.bytes;
+  }
+  if (is_meant) EW_TRY_VOID(agent::erase_stored(*app, files));
+  return erased;
 }
 
 std::string app_schema() { return agent::app_schema(); }

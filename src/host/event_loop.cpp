@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +72,7 @@ struct EventLoop::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  void pace(int64_t max_wait_us) const;
   int wait(int64_t max_wait_us);
   bool run_posted();
   bool run_timers();
@@ -86,6 +88,9 @@ struct EventLoop::State {
   Signals signal_watcher{*this};
 
   int64_t now = 0;
+  int64_t pacing_us = 0;
+  int64_t last_busy = 0;   // when a round last had something to do
+  bool is_loaded = false;  // and the one before was close
   std::array<epoll_event, kEventsAtOnce> events{};
   int event_at = 0;
   int event_count = 0;
@@ -127,6 +132,8 @@ void EventLoop::run() {
   while (!state_->is_stopped) run_once(INT64_MAX);
 }
 
+void EventLoop::set_pacing(int64_t pacing_us) { state_->pacing_us = pacing_us; }
+
 void EventLoop::stop() {
   state_->is_stopped = true;
   const uint64_t one = 1;
@@ -153,6 +160,17 @@ int EventLoop::State::wait(int64_t max_wait_us) {
   const bool is_forever = max_wait_us == INT64_MAX;
   return ::epoll_pwait2(epoll_fd, events.data(), kEventsAtOnce, is_forever ? nullptr : &wait,
                         nullptr);
+}
+
+/// Lets work gather for the rest of the pacing interval, but never past a timer.
+void EventLoop::State::pace(int64_t max_wait_us) const {
+  if (!is_loaded || !ends.empty() || is_stopped) return;
+  const int64_t at = clocks.steady_us();
+  int64_t rest = std::min(now + pacing_us - at, max_wait_us);
+  if (!timers.empty()) rest = std::min(rest, timers.begin()->first.first - at);
+  if (rest <= 0) return;
+  const timespec pause{rest / 1'000'000, (rest % 1'000'000) * 1000};
+  ::nanosleep(&pause, nullptr);
 }
 
 bool EventLoop::State::run_posted() {
@@ -200,6 +218,7 @@ bool EventLoop::State::run_ends() {
 
 bool EventLoop::run_once(int64_t max_wait_us) {
   State& s = *state_;
+  s.pace(max_wait_us);
   const int count = s.wait(max_wait_us);
   s.now = s.clocks.steady_us();
   s.event_count = std::max(count, 0);
@@ -214,6 +233,10 @@ bool EventLoop::run_once(int64_t max_wait_us) {
   has_run = s.run_posted() || has_run;
   has_run = s.run_timers() || has_run;
   has_run = s.run_ends() || has_run;
+  if (has_run && s.pacing_us > 0) {
+    s.is_loaded = s.now - s.last_busy < 2 * s.pacing_us;
+    s.last_busy = s.now;
+  }
   return has_run;
 }
 

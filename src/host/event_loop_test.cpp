@@ -119,6 +119,23 @@ TEST_CASE("event loop: what asks for the end of a wake-up is told once") {
   CHECK(gone.count == 0);
 }
 
+TEST_CASE("event loop: with pacing, wake-ups under load are apart; the first ones are at once") {
+  // The loop's clock barely moves, so that it always sees load; the pauses are real.
+  int64_t now = 1'000'000;
+  const auto loop = EventLoop::create({.steady_us = [&] { return now += 10; }}).value();
+  constexpr int64_t kPacingUs = 2000;
+  loop->set_pacing(kPacingUs);
+  int calls = 0;
+  std::function<void()> again = [&] {
+    if (++calls < 5) loop->post(again);
+  };
+  loop->post(again);
+  const auto real = EventLoop::create().value();
+  const int64_t start = real->steady_us();
+  while (calls < 5) loop->run_once(1'000'000);
+  CHECK(real->steady_us() - start >= 3 * (kPacingUs - 100));
+}
+
 TEST_CASE("event loop: signals arrive as calls") {
   const auto loop = EventLoop::create().value();
   int hangups = 0;

@@ -31,5 +31,12 @@ constexpr bool is_selected([[maybe_unused]] std::string_view name) {
 
 }  // namespace ew::ops
 
-/// The address of an operator, null if the build lacks it; for constant tables.
-#define EW_IF_SELECTED(name, Name) (::ew::ops::is_selected(#name) ? &::ew::ops::k##Name : nullptr)
+/// The address of an operator, null if the build lacks it: then nothing refers to it.
+#define EW_IF_SELECTED(name, Name)                 \
+  ([]() -> const ::ew::ir::OpDef* {                \
+    if constexpr (::ew::ops::is_selected(#name)) { \
+      return &::ew::ops::k##Name;                  \
+    } else {                                       \
+      return nullptr;                              \
+    }                                              \
+  }())

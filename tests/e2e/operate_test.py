@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Operating the agent: HTTP."""
+"""Operating the agent: HTTP, a changed app file, what is stored and its end."""
 
 import json
 import os
@@ -243,6 +243,216 @@ class HttpTest(OperateCase):
         self.assertIn("tls", self.run_edgewise("run", "app.yaml", expect=3).stderr)
         self.write("app.yaml", APP.replace("state: state", ""))
         self.assertIn("needs `state:`", self.run_edgewise("check", "app.yaml", expect=3).stderr)
+
+
+class ReloadTest(OperateCase):
+    """A new app file takes over while the agent runs."""
+
+    DEAD = "type: mqtt, server: 'mqtt://127.0.0.1:9', topic: a, qos: 1"
+
+    def start(self, app=APP, temp=60):
+        self.write("app.yaml", app)
+        self.write("in.jsonl", "")
+        self.append([{"id": "p1", "t": 1700000000 + i, "temp": temp} for i in range(5)])
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: self.accepted(agent) == 5)
+        return agent
+
+    def ledger(self, agent):
+        return json.loads(agent.get("/api/ledger", self.token("view"))[1])
+
+    def accepted(self, agent):
+        try:
+            rows = self.ledger(agent)["sources"].get("in", {})
+        except OSError:  # between the old server and the new one
+            return -1
+        return sum(row["accepted"] for row in rows.values())
+
+    def replace(self, app):
+        """As an editor does it."""
+        self.write("app.new", app)
+        os.replace(self.folder / "app.new", self.folder / "app.yaml")
+
+    def wait_for_reload(self, agent, count=1):
+        agent.wait_for(lambda: agent.lines().count("reload: app.yaml\n") == count
+                       and agent.lines().count("http: 127.0.0.1 port ") == count + 1)
+
+    def test_windows_and_alerts_survive_a_changed_file(self):
+        agent = self.start(temp=90)
+        changed = APP.replace("sinks:", "  cold: {from: in, when: temp < 0}\nsinks:")
+        self.replace(changed.replace("[ten, hot]", "[ten, hot, cold]"))
+        self.wait_for_reload(agent)
+        alerts = json.loads(agent.get("/api/alerts", self.token("view"))[1])["alerts"]
+        self.assertEqual([(a["rule"], a["key"]) for a in alerts], [("hot", "p1")])
+        self.append([{"id": "p1", "t": 1700000005, "temp": 90},
+                     {"id": "p1", "t": 1700000006, "temp": -5},
+                     {"id": "p1", "t": 1700000030, "temp": 60}])
+        out = self.folder / "out.jsonl"
+        agent.wait_for(lambda: '"mean"' in out.read_text() and "cold" in out.read_text())
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        # The window began before the change and ended behind it.
+        self.assertEqual(next(r["n"] for r in rows if "mean" in r), 7)
+        self.assertEqual([r["state"] for r in rows if r.get("rule") == "hot"],
+                         ["raised", "cleared"])
+        self.balanced(self.ledger(agent))
+        agent.stop()
+
+    def test_a_bad_file_changes_nothing_and_says_why(self):
+        agent = self.start()
+        for bad, why in ((APP.replace("temp > 80", "temp >"), "expected a value"),
+                         (APP.replace("from: in\n", "from: inn\n"), "did you mean in?"),
+                         (APP.replace("state: state", "state: other"), "needs a restart")):
+            self.replace(bad)
+            agent.process.send_signal(signal.SIGHUP)
+            agent.wait_for(lambda: f"reload: nothing is changed: " in agent.lines()
+                           and why in agent.lines())
+        self.append([{"id": "p1", "t": 1700000100, "temp": 99}])
+        agent.wait_for(lambda: self.accepted(agent) == 6)
+        self.assertEqual(agent.lines().count("http: 127.0.0.1 port "), 1)
+        rows = self.ledger(agent)
+        self.balanced(rows)
+        agent.stop()
+
+    def test_sighup_reloads_queues_survive_and_what_goes_is_counted(self):
+        two = APP.replace("  out:", f"  up: {{{self.DEAD}, from: all}}\n  gone: {{{self.DEAD}, "
+                          "from: ten}\n  out:").replace("rules:", "  all: {from: in}\nrules:")
+        agent = self.start(two)
+        self.append([{"id": "p1", "t": 1700000100, "temp": 60}])
+
+        def queued(name):
+            return json.loads(agent.get("/healthz")[1])["sinks"][name]["queued"]
+        agent.wait_for(lambda: queued("up") == 6 and queued("gone") == 1)
+        # One sink goes, and the stream whose windows hold records.
+        lines = [l for l in two.splitlines() if "  gone:" not in l]
+        one = "\n".join(lines).replace("size: 10s", "size: 20s") + "\n"
+        self.replace(one)
+        agent.process.send_signal(signal.SIGHUP)
+        self.wait_for_reload(agent)
+        self.assertEqual(queued("up"), 6)
+        self.assertNotIn("gone", json.loads(agent.get("/healthz")[1])["sinks"])
+        rows = self.ledger(agent)
+        self.balanced(rows)
+        self.assertEqual(rows["sinks"]["gone"]["dropped"], {"reconfigured": 1})
+        self.assertEqual(rows["sinks"]["gone"]["queued"], 0)
+        self.assertEqual(rows["sources"]["in"]["p1"]["accepted"], 6)
+        self.assertEqual(list((self.folder / "state/queue").glob("gone*")), [])
+        agent.stop()
+        after = json.loads(self.run_edgewise("ledger", "app.yaml", "--json").stdout)
+        self.balanced(after)
+        self.assertEqual(after["sinks"]["up"]["queued"], 6)
+
+    def test_records_of_a_window_that_goes_are_counted(self):
+        agent = self.start()
+        self.replace(APP.replace("size: 10s", "size: 20s"))
+        self.wait_for_reload(agent)
+        rows = self.ledger(agent)
+        self.balanced(rows)
+        self.assertEqual(rows["sources"]["in"]["p1"]["dropped"], {"reconfigured": 5})
+        agent.stop()
+
+
+SECRET = "patient-4711-secret"
+
+
+class StorageTest(OperateCase):
+    """What stays on the disk, encrypted, and its end."""
+
+    APP = """
+app: ward
+state: state
+%s
+sources:
+  in: {type: file, path: in.jsonl, key: id, follow: true}
+streams:
+  all: {from: in}
+  pairs: {from: in, window: {type: count, count: 100}, select: {n: count(), last: last(note)}}
+sinks:
+  up: {type: mqtt, server: "mqtt://127.0.0.1:9", topic: a, qos: 1, from: [all, pairs],
+       queue: {memory: 4096}}
+"""
+
+    def run_until_stored(self, words):
+        self.write("app.yaml", self.APP % words)
+        self.write("in.jsonl", "")
+        self.append([{"id": "p1", "note": f"{SECRET}-{i}"} for i in range(50)])
+        agent = AgentProcess(self)
+
+        def accepted():
+            done = subprocess.run(["edgewise", "ledger", "app.yaml", "--json"], cwd=self.folder,
+                                  capture_output=True, text=True, check=False)
+            return done.returncode == 0 and \
+                json.loads(done.stdout)["sources"].get("in", {}).get("p1", {}).get("accepted") == 50
+        agent.wait_for(accepted)
+        return agent
+
+    def files_with_secret(self):
+        files = [p for p in (self.folder / "state").rglob("*") if p.is_file()]
+        self.assertGreater(len(files), 4)
+        return sorted(p.name for p in files if SECRET.encode() in p.read_bytes())
+
+    def key(self, name, byte):
+        (self.folder / name).write_bytes(bytes([byte]) * 32)
+        (self.folder / name).chmod(0o600)
+
+    def test_no_payload_is_found_in_an_encrypted_folder(self):
+        self.run_until_stored("").stop()
+        self.assertNotEqual(self.files_with_secret(), [])  # so the search can find it
+        self.run_edgewise("erase", "app.yaml", "--yes")
+        self.key("key", 7)
+        agent = self.run_until_stored("encryption: {key_file: key}")
+        self.assertEqual(self.files_with_secret(), [])  # the journal
+        agent.stop()
+        self.assertEqual(self.files_with_secret(), [])  # queue and snapshot too
+        self.assertTrue((self.folder / "state/snapshot").exists())
+        self.assertNotEqual(list((self.folder / "state/queue").glob("*/*.log")), [])
+        # It goes on with its key, and not with another one or none.
+        agent = self.run_until_stored("encryption: {key_file: key}")
+        agent.stop()
+        before = self.run_json("ledger", "app.yaml")["sinks"]["up"]["queued"]
+        self.assertEqual(before, 50)
+        self.key("other", 8)
+        self.write("app.yaml", self.APP % "encryption: {key_file: other}")
+        self.run_edgewise("run", "app.yaml", expect=2)
+        self.write("app.yaml", self.APP % "")
+        self.run_edgewise("run", "app.yaml", expect=2)
+        self.write("app.yaml", self.APP % "encryption: {key_file: nosuch}")
+        self.assertIn("key_file", self.run_edgewise("run", "app.yaml", expect=3).stderr)
+
+    def test_erase_deletes_what_the_agent_wrote_and_nothing_else(self):
+        agent = self.run_until_stored("http: {port: 0}")
+        done = self.run_edgewise("erase", "app.yaml", "--yes", expect=2)
+        self.assertIn("an agent is running", done.stderr)
+        self.assertTrue((self.folder / "state/ledger").exists())
+        agent.stop()
+        (self.folder / "state/recording").mkdir()
+        recorded = next((self.folder / "state/journal").glob("*.log"))
+        shutil.copy(recorded, self.folder / "state/recording")
+        mine = self.folder / "state/notes.txt"
+        mine.write_text("mine")
+        listed = self.run_edgewise("erase", "app.yaml", expect=2)
+        self.assertIn("state/ledger", listed.stdout)
+        self.assertIn("nothing is erased without --yes", listed.stdout + listed.stderr)
+        self.assertTrue((self.folder / "state/ledger").exists())
+        erased = self.run_json("erase", "app.yaml", "--yes")
+        self.assertTrue(erased["erased"])
+        self.assertGreater(erased["bytes"], 1000)
+        left = [p.name for p in (self.folder / "state").rglob("*")]
+        self.assertEqual(left, ["notes.txt"])
+        mine.unlink()
+        self.run_edgewise("erase", "app.yaml", "--yes")
+        self.assertFalse((self.folder / "state").exists())
+        self.run_edgewise("erase", "app.yaml", "--yes")
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
+class UnitTest(OperateCase):
+    def test_the_unit_is_right(self):
+        unit = Path(__file__).resolve().parents[2] / "share/systemd/edgewise@.service"
+        copy = self.folder / "edgewise@pump.service"
+        copy.write_text(unit.read_text().replace("/usr/bin/edgewise", shutil.which("edgewise")))
+        done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(copy)],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ir/ew/ew_file.h"
+#include "ops/selected.h"
 
 namespace ew::runtime::int8 {
 
@@ -44,7 +45,7 @@ Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const Region
 void Builder::find_views() {
   for (size_t i = first_; i < last_; ++i) {
     const Node& node = graph_.nodes[i];
-    if (node.op == &ops::kConcat) {
+    if (node.op == EW_IF_SELECTED(concat, Concat)) {
       // Along other axes than the channels it is written in runs, which a border would cut.
       const int64_t axis = node.attrs.integer("axis");
       const bool is_channels = axis == -1 || axis + 1 == graph_.type(node.outputs[0]).shape.rank();
