@@ -300,7 +300,11 @@ Status Agent::Impl::start_connections() {
       log(str("sink ", which.options().name, ": ", link_state_name(state),
               detail.empty() ? "" : ": ", detail));
     };
-    outbox->on_settled = [this] { update_pause(); };
+    outbox->on_settled = [this] {
+      update_pause();
+      // The last answer may come when nothing else happens any more.
+      if (has_finished) loop->post([this] { finish_if_done(); });
+    };
     outbox->need_snapshot = [this] { wants_snapshot = true; };
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {

@@ -5,14 +5,17 @@ namespace ew::agent {
 
 extern const SinkType kCommandSink;
 extern const SinkType kFileSink;
+extern const SinkType kHttpSink;
 extern const SinkType kKafkaSink;
 extern const SinkType kMqttSink;
 extern const SinkType kSqliteSink;
 extern const SinkType kStdoutSink;
+extern const SinkType kWebhookSink;
 
 std::span<const SinkType* const> sink_types() {
-  static constexpr const SinkType* kTypes[] = {&kCommandSink, &kFileSink,   &kKafkaSink,
-                                               &kMqttSink,    &kSqliteSink, &kStdoutSink};
+  static constexpr const SinkType* kTypes[] = {&kCommandSink, &kFileSink,   &kHttpSink,
+                                               &kKafkaSink,   &kMqttSink,   &kSqliteSink,
+                                               &kStdoutSink,  &kWebhookSink};
   return kTypes;
 }
 

@@ -4,6 +4,7 @@
 namespace ew::agent {
 
 extern const SourceType kFileSource;
+extern const SourceType kHttpSource;
 extern const SourceType kModbusSource;
 extern const SourceType kMqttSource;
 extern const SourceType kSerialSource;
@@ -11,8 +12,9 @@ extern const SourceType kStdinSource;
 extern const SourceType kSyntheticSource;
 
 std::span<const SourceType* const> source_types() {
-  static constexpr const SourceType* kTypes[] = {&kFileSource,   &kModbusSource, &kMqttSource,
-                                                 &kSerialSource, &kStdinSource,  &kSyntheticSource};
+  static constexpr const SourceType* kTypes[] = {&kFileSource,     &kHttpSource,   &kModbusSource,
+                                                 &kMqttSource,     &kSerialSource, &kStdinSource,
+                                                 &kSyntheticSource};
   return kTypes;
 }
 

@@ -1,0 +1,338 @@
+// `type: http` posts batches of outputs, `type: webhook` one output a request. A request counts
+// once the server has answered 2xx; what it may have seen before says so and has the same id.
+#include <algorithm>
+#include <optional>
+
+#include "agent/background.h"
+#include "agent/json_scan.h"
+#include "agent/mqtt_settings.h"
+#include "agent/sink.h"
+#include "base/file.h"
+#include "host/event_loop.h"
+#include "host/http_client.h"
+
+namespace ew::agent {
+namespace {
+
+constexpr const char* kFormats[] = {"json", "lines"};
+constexpr size_t kMaxBodyBytes = size_t{1} << 20;  // a batch is closed beyond
+constexpr int64_t kMaxRetryAfterUs = 3'600'000'000;
+
+constexpr WordDef kHookWords[] = {
+    {.name = "url", .help = "http://HOST[:PORT]/PATH or https://...", .is_required = true},
+    {.name = "headers", .kind = WordKind::kMap, .help = "further header fields"},
+    {.name = "token_file", .help = "file with a bearer token in its first line"},
+    {.name = "timeout",
+     .kind = WordKind::kDuration,
+     .help = "for the whole answer",
+     .fallback = "30s",
+     .min = 0.01,
+     .max = 3600},
+    {.name = "retry_max",
+     .kind = WordKind::kDuration,
+     .help = "longest pause between attempts; they begin at 100 ms and double",
+     .fallback = "30s",
+     .min = 0.1,
+     .max = 3600},
+    {.name = "tls",
+     .kind = WordKind::kMap,
+     .help = "certificates, for https://",
+     .words = kMqttTlsWords},
+};
+
+constexpr WordDef kBatchWords[] = {
+    {.name = "format",
+     .kind = WordKind::kChoice,
+     .help = "of the body: one JSON list, or a JSON value a line",
+     .fallback = "json",
+     .choices = kFormats},
+    {.name = "max_batch",
+     .kind = WordKind::kInteger,
+     .help = "outputs in one request",
+     .fallback = "100",
+     .min = 1,
+     .max = 10000},
+    {.name = "max_wait",
+     .kind = WordKind::kDuration,
+     .help = "how long outputs wait for company",
+     .fallback = "0",
+     .min = 0,
+     .max = 3600},
+    {.name = "ids",
+     .kind = WordKind::kFlag,
+     .help = "outputs are {id, rule, key, time, resent, data}, else their payloads only",
+     .fallback = "true"},
+};
+
+constexpr auto kAllBatchWords = [] {
+  std::array<WordDef, std::size(kHookWords) + std::size(kBatchWords)> all{};
+  std::copy(std::begin(kBatchWords), std::end(kBatchWords),
+            std::copy(std::begin(kHookWords), std::end(kHookWords), all.begin()));
+  return all;
+}();
+
+struct Options {
+  host::HttpClientOptions client;
+  std::string path;
+  host::HttpHeaders headers;
+  int64_t retry_max_us = 0;
+  bool is_list = false;  // the body is one JSON list
+  bool has_ids = false;
+  size_t max_batch = 1;
+  int64_t max_wait_us = 0;
+};
+
+/// `payload` as one JSON value on one line; what is no JSON object becomes a text.
+void append_value(std::string& out, std::string_view payload) {
+  std::string scratch;
+  if (scan_json(payload, FieldTree(), {}, scratch).fault != JsonFault::kNone) {
+    return append_json_text(out, payload);
+  }
+  const size_t begin = out.size();
+  out += payload;
+  // Inside of JSON texts there are no bare line ends.
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+      [](char c) { return c == '\n' || c == '\r'; }, ' ');
+}
+
+class HttpSink final : public Sink {
+ public:
+  explicit HttpSink(Options options)
+      : options_(std::move(options)), back_off_(100'000, options_.retry_max_us) {}
+  ~HttpSink() override { stop(); }
+
+  Status start(const SinkContext& context) override {
+    context_.emplace(context);
+    client_ = std::make_unique<host::HttpClient>(context.loop, options_.client);
+    context.outlet.set_state(LinkState::kConnecting, "");
+    return {};
+  }
+
+  bool ready() const override { return client_ != nullptr && !is_waiting_ && !is_full(); }
+
+  SendResult send(const Output& output) override {
+    if (next_.tickets.empty()) next_.body = options_.is_list ? "[" : "";
+    if (!next_.tickets.empty()) next_.body += options_.is_list ? "," : "\n";
+    next_.tickets.push_back(output.ticket);
+    next_.first_id = next_.tickets.size() == 1 ? std::string(output.id) : "";
+    next_.is_resent = output.is_resent;
+    append(output);
+    return SendResult::kInFlight;
+  }
+
+  // Requests leave from here and from the loop, never from send(): a failure takes back what is in
+  // flight, which the caller of send() is about to count.
+  void flush() override {
+    if (next_.tickets.empty() || !sending_.tickets.empty() || is_waiting_) return;
+    if (is_full() || options_.max_wait_us == 0 || is_due_) return post();
+    if (is_timer_set_) return;
+    is_timer_set_ = true;
+    timer_ = context_->loop.call_after(options_.max_wait_us, [this] {
+      is_timer_set_ = false;
+      is_due_ = true;
+      flush();
+    });
+  }
+
+  void stop() override {
+    if (context_) context_->loop.cancel(timer_);
+    if (client_) client_->stop();
+    client_.reset();
+  }
+
+  bool is_acknowledged() const override { return true; }
+
+ private:
+  struct Batch {
+    std::vector<uint64_t> tickets;
+    std::string body;
+    std::string first_id;  // of the only one
+    bool is_resent = false;
+  };
+
+  size_t limit() const { return singles_ > 0 ? 1 : options_.max_batch; }
+  bool is_full() const {
+    return next_.tickets.size() >= limit() || next_.body.size() >= kMaxBodyBytes;
+  }
+
+  void append(const Output& output) {
+    std::string& body = next_.body;
+    // A single payload goes as it is, whatever it is.
+    if (!options_.has_ids && !options_.is_list && options_.max_batch == 1) {
+      body += output.payload;
+      return;
+    }
+    if (!options_.has_ids) return append_value(body, output.payload);
+    body += "{\"id\":";
+    append_json_text(body, output.id);
+    body += ",\"rule\":";
+    append_json_text(body, output.rule);
+    body += ",\"key\":";
+    append_json_text(body, output.key);
+    body += str(",\"time\":", output.event_time_us);
+    if (output.is_resent) body += ",\"resent\":true";
+    body += ",\"data\":";
+    append_value(body, output.payload);
+    body += '}';
+  }
+
+  void post() {
+    if (is_timer_set_) context_->loop.cancel(timer_);
+    is_timer_set_ = is_due_ = false;
+    sending_ = std::exchange(next_, {});
+    if (options_.is_list) sending_.body += ']';
+    host::HttpRequest request;
+    request.method = "POST";
+    request.path = options_.path;
+    request.headers = options_.headers;
+    if (sending_.tickets.size() == 1) {
+      request.headers.add("Idempotency-Key", sending_.first_id);
+      if (sending_.is_resent) request.headers.add("X-Resent", "true");
+    }
+    request.body = std::move(sending_.body);
+    const Status status = client_->send(std::move(request), [this](Result<host::HttpResponse> r) {
+      if (!r.ok()) return try_later(back_off_.next(), r.error().message);
+      answered(*r);
+    });
+    if (!status.ok()) try_later(back_off_.next(), status.error().message);
+  }
+
+  void answered(const host::HttpResponse& response) {
+    const int status = response.status;
+    const std::string why =
+        str("the server answered ", status, " ", host::http_status_text(status));
+    if (status >= 200 && status < 300) {
+      settle([this](uint64_t ticket) { context_->outlet.delivered(ticket); });
+      return;
+    }
+    const bool is_for_good =
+        status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+    if (!is_for_good) {
+      const auto asked = host::retry_after_us(response, context_->loop.system_us());
+      const int64_t own = back_off_.next();
+      return try_later(asked ? std::clamp<int64_t>(*asked, 0, kMaxRetryAfterUs) : own, why);
+    }
+    // One output of a batch may be what the server does not like: each goes alone.
+    if (sending_.tickets.size() > 1 && (status == 400 || status == 413 || status == 422)) {
+      singles_ = sending_.tickets.size();
+      return try_later(0, why);
+    }
+    settle([&](uint64_t ticket) { context_->outlet.refused(ticket, why); });
+  }
+
+  template <typename Tell>
+  void settle(Tell tell) {
+    back_off_.reset();
+    const std::vector<uint64_t> tickets = std::move(std::exchange(sending_, {}).tickets);
+    singles_ -= std::min(singles_, tickets.size());
+    if (!is_connected_) {
+      is_connected_ = true;
+      context_->outlet.set_state(LinkState::kConnected, options_.path);
+    }
+    for (const uint64_t ticket : tickets) tell(ticket);
+    context_->outlet.ready();
+    flush();
+  }
+
+  // Everything in flight goes back to the queue at once, where it may also grow too old.
+  void try_later(int64_t delay_us, const std::string& why) {
+    is_waiting_ = true;
+    is_connected_ = false;
+    sending_ = {};
+    next_ = {};
+    context_->loop.cancel(timer_);
+    is_timer_set_ = is_due_ = false;
+    context_->outlet.set_state(LinkState::kDisconnected, why);
+    context_->outlet.reset();
+    timer_ = context_->loop.call_after(delay_us, [this] {
+      is_waiting_ = false;
+      context_->outlet.ready();
+      flush();
+    });
+  }
+
+  Options options_;
+  BackOff back_off_;
+  std::optional<SinkContext> context_;
+  std::unique_ptr<host::HttpClient> client_;
+  Batch next_;     // being filled
+  Batch sending_;  // waits for its answer
+  host::EventLoop::TimerId timer_;
+  bool is_timer_set_ = false;
+  bool is_due_ = false;
+  bool is_waiting_ = false;
+  bool is_connected_ = false;
+  size_t singles_ = 0;  // so many outputs go one by one
+};
+
+Status add_headers(const Settings& settings, host::HttpHeaders& headers) {
+  if (const host::YamlNode* more = settings.node("headers")) {
+    for (const host::YamlNode::Entry& entry : more->map) {
+      if (!entry.value.is_scalar()) return entry.value.error("expected a text");
+      headers.add(entry.key, entry.value.text);
+    }
+  }
+  if (!settings.has("token_file")) return {};
+  const auto content = read_file(settings.text("token_file"), 65536);
+  if (!content.ok()) return settings.error("token_file", content.error().message);
+  const std::string text(content->begin(), content->end());
+  headers.add("Authorization", "Bearer " + text.substr(0, text.find_first_of("\r\n")));
+  return {};
+}
+
+Result<Options> read_options(const Settings& settings) {
+  auto url = host::parse_http_url(settings.text("url"));
+  if (!url.ok()) return settings.error("url", url.error().message);
+  Options options;
+  options.path = url->path;
+  options.client.host = url->host;
+  options.client.port = url->port;
+  options.client.response_timeout_us = settings.duration_us("timeout");
+  options.retry_max_us = settings.duration_us("retry_max");
+  if (url->uses_tls) {
+    const Settings tls = settings.map("tls");
+    auto context = host::create_tls_context({.ca_file = tls.text("ca"),
+                                             .certificate_file = tls.text("certificate"),
+                                             .key_file = tls.text("key"),
+                                             .accepts_anyone = tls.flag("insecure")});
+    if (!context.ok()) return settings.error("tls", context.error().message);
+    options.client.tls = std::move(*context);
+  } else if (settings.has("tls")) {
+    return settings.error("tls", "needs a url https://...");
+  }
+  EW_TRY_VOID(add_headers(settings, options.headers));
+  return options;
+}
+
+Result<std::unique_ptr<Sink>> create_batch(const Settings& settings, const std::string&) {
+  EW_TRY(Options options, read_options(settings));
+  options.is_list = settings.text("format") == "json";
+  options.has_ids = settings.flag("ids");
+  options.max_batch = static_cast<size_t>(settings.integer("max_batch"));
+  options.max_wait_us = settings.duration_us("max_wait");
+  options.headers.add("Content-Type",
+                      options.is_list ? "application/json" : "application/x-ndjson");
+  return std::unique_ptr<Sink>(std::make_unique<HttpSink>(std::move(options)));
+}
+
+Result<std::unique_ptr<Sink>> create_hook(const Settings& settings, const std::string&) {
+  EW_TRY(Options options, read_options(settings));
+  options.headers.add("Content-Type", "application/json");
+  return std::unique_ptr<Sink>(std::make_unique<HttpSink>(std::move(options)));
+}
+
+}  // namespace
+
+extern const SinkType kHttpSink;
+const SinkType kHttpSink{.name = "http",
+                         .help = "batches posted to an HTTP server",
+                         .words = kAllBatchWords,
+                         .create = create_batch};
+extern const SinkType kWebhookSink;
+const SinkType kWebhookSink{.name = "webhook",
+                            .help = "one HTTP request for each output",
+                            .words = kHookWords,
+                            .create = create_hook};
+
+}  // namespace ew::agent

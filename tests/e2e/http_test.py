@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""HTTP in and out of the agent, against Python's client and server."""
+
+import http.client
+import json
+import threading
+import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from edgewise import EdgewiseTest
+from operate_test import AgentProcess
+
+
+class Receiver:
+    """A server that answers what `plan` says for the n-th request, then 200."""
+
+    def __init__(self, test, plan=()):
+        self.plan = list(plan)
+        self.taken = []     # bodies answered with 2xx
+        self.seen = []      # (status, headers, body) of all
+        self.times = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.answer(self, body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
+
+    def answer(self, handler, body):
+        step = self.plan.pop(0) if self.plan else 200
+        if callable(step):
+            step = step(body)
+            self.plan.insert(0, self.again) if self.again else None
+        status, fields = step if isinstance(step, tuple) else (step, {})
+        self.seen.append((status, dict(handler.headers), body))
+        if status in (0, -1):  # broken off: -1 took it, 0 did not
+            if status == -1:
+                self.taken.append(body)
+            handler.close_connection = True
+            return
+        if 200 <= status < 300:
+            self.taken.append(body)
+        handler.send_response(status)
+        for name, value in fields.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    again = None
+
+
+def lines(count):
+    return "".join(json.dumps({"n": n, "temp": n}) + "\n" for n in range(count))
+
+
+class Sinks(EdgewiseTest):
+    def run_app(self, sink, count):
+        (self.folder / "in.jsonl").write_text(lines(count))
+        (self.folder / "app.yaml").write_text(
+            "app: out\nstate: state\nsources:\n  in: {type: file, path: in.jsonl}\n"
+            "sinks:\n  web:\n    from: in\n" + "".join(f"    {line}\n" for line in sink))
+        return self.run_edgewise("run", "app.yaml")
+
+    def batches(self, receiver):
+        """Records by id, as a receiver that keys on ids has them; and how often each came."""
+        came = {}
+        for body in receiver.taken:
+            for record in json.loads(body):
+                came.setdefault(record["id"], []).append(record)
+        return came
+
+    def ledger(self):
+        return self.run_json("ledger", "app.yaml")
+
+    def test_batches_arrive_once_although_the_server_fails_on_the_way(self):
+        receiver = Receiver(self, [500, 200, 0, (429, {"Retry-After": "0"}), 200, 503, -1, 200])
+        self.run_app(["type: http", f"url: http://127.0.0.1:{receiver.port}/in?x=1",
+                      "max_batch: 50", "headers: {X-Site: north}"], 500)
+        came = self.batches(receiver)
+        self.assertEqual(sorted(r[0]["data"]["n"] for r in came.values()), list(range(500)))
+        # Only the batch that was taken without an answer came twice, and says so.
+        twice = {name: r for name, r in came.items() if len(r) > 1}
+        self.assertEqual(len(twice), 50)
+        for records in twice.values():
+            self.assertTrue(records[1]["resent"])
+        self.assertEqual(receiver.seen[0][1]["X-Site"], "north")
+        self.assertEqual(receiver.seen[0][1]["Content-Type"], "application/json")
+        self.assertNotIn("Authorization", receiver.seen[0][1])
+
+    def test_one_bad_output_of_a_batch_is_refused_alone(self):
+        receiver = Receiver(self)
+        receiver.again = receiver_step = (
+            lambda body: 422 if b'"n": 7,' in body or b'"n":7,' in body else 200)
+        receiver.plan = [receiver_step]
+        self.run_app(["type: http", f"url: http://127.0.0.1:{receiver.port}/", "max_batch: 10"], 30)
+        came = self.batches(receiver)
+        self.assertEqual(sorted(r[0]["data"]["n"] for r in came.values()),
+                         [n for n in range(30) if n != 7])
+        self.assertTrue(all(len(r) == 1 for r in came.values()))
+        self.assertIn("refused", json.dumps(self.ledger()))
+
+    def test_lines_without_ids_and_a_token(self):
+        (self.folder / "token").write_text("secret\n")
+        receiver = Receiver(self)
+        self.run_app(["type: http", f"url: http://127.0.0.1:{receiver.port}/", "format: lines",
+                      "ids: false", f"token_file: {self.path('token')}"], 10)
+        got = b"\n".join(receiver.taken).decode()
+        self.assertEqual(got + "\n", lines(10))
+        self.assertEqual(receiver.seen[0][1]["Authorization"], "Bearer secret")
+
+    def test_a_webhook_posts_each_output_with_its_id(self):
+        receiver = Receiver(self, [200, 502, 200])
+        self.run_app(["type: webhook", f"url: http://127.0.0.1:{receiver.port}/hook"], 3)
+        self.assertEqual([json.loads(body)["n"] for body in receiver.taken], [0, 1, 2])
+        keys = [(status, fields["Idempotency-Key"], fields.get("X-Resent"))
+                for status, fields, _ in receiver.seen]
+        self.assertEqual([k[0] for k in keys], [200, 502, 200, 200])
+        self.assertEqual(keys[1][1], keys[2][1])
+        self.assertEqual([k[2] for k in keys], [None, None, "true", None])
+        self.assertEqual(len({k[1] for k in keys}), 3)
+
+    def test_wrong_words_are_errors(self):
+        for words, text in ((["type: http", "url: ftp://x"], "expected http://"),
+                            (["type: webhook", "url: http://x/", "tls: {insecure: true}"],
+                             "needs a url https"),
+                            (["type: http", "url: http://x/", "token_file: none"], "none")):
+            (self.folder / "in.jsonl").write_text("{}\n")
+            (self.folder / "app.yaml").write_text(
+                "app: out\nsources:\n  in: {type: file, path: in.jsonl}\n"
+                "sinks:\n  web:\n    from: in\n" + "".join(f"    {line}\n" for line in words))
+            self.assertIn(text, self.run_edgewise("run", "app.yaml", expect=3).stderr)
+
+
+class Sources(EdgewiseTest):
+    def start(self, more=""):
+        (self.folder / "app.yaml").write_text(
+            "app: push\nstate: state\nsources:\n"
+            f"  in: {{type: http, port: 0, path: /push, key: id{more}}}\n"
+            "sinks:\n  out: {type: file, path: out.jsonl, from: in}\n")
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: " port " in agent.lines())
+        port = int(agent.lines().split(" port ")[-1].split()[0])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.addCleanup(connection.close)
+
+        def post(body, path="/push", **headers):
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        return agent, post
+
+    def test_an_object_a_list_and_lines(self):
+        agent, post = self.start()
+        self.assertEqual(post('{"id": 1,\n "v": 1}'), (200, '{"accepted":1}'))
+        self.assertEqual(post(' [ {"id":2}, {"id":3,"w":[1,{"x":"]"}]} ] '), (200, '{"accepted":2}'))
+        self.assertEqual(post('{"id":4}\n\n{"id":5}\r\n'), (200, '{"accepted":2}'))
+        for bad in ("", "[]", "[1", '{"id":6}\n{"id"', '[{"id":6}],"x":[1]', '["\x01"]', "nonsense"):
+            self.assertEqual(post(bad)[0], 400, bad)
+        self.assertEqual(post("{}", "/other")[0], 404)
+        out = self.folder / "out.jsonl"
+        agent.wait_for(lambda: out.exists() and out.read_bytes().count(b'"id"') == 5)
+
+    def test_too_large_is_413_and_a_token_is_asked_for(self):
+        (self.folder / "token").write_text("secret\n")
+        _, post = self.start(f", max_payload: 1K, token_file: {self.path('token')}")
+        self.assertEqual(post('{"id":1}')[0], 401)
+        self.assertEqual(post('{"id":1}', Authorization="Bearer secreT")[0], 401)
+        self.assertEqual(post('{"id":1}', Authorization="Bearer secret")[0], 200)
+        self.assertEqual(post(json.dumps({"id": "x" * 2000}), Authorization="Bearer secret")[0], 413)
+
+    def test_what_was_answered_survives_a_kill(self):
+        agent, post = self.start()
+        for n in range(200):
+            self.assertEqual(post(json.dumps({"id": n}))[0], 200)
+        agent.process.kill()
+        agent.process.wait()
+        agent, post = self.start()
+        out = self.folder / "out.jsonl"
+        agent.wait_for(lambda: out.exists() and len(
+            {json.loads(line)["id"] for line in out.read_text().splitlines()}) == 200)
+
+    def test_beyond_loopback_it_needs_tls(self):
+        (self.folder / "app.yaml").write_text(
+            "app: push\nsources:\n  in: {type: http, port: 0, host: 0.0.0.0}\n"
+            "sinks:\n  out: {type: stdout, from: in}\n")
+        self.assertIn("can be reached from outside",
+                      self.run_edgewise("run", "app.yaml", expect=3).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
