@@ -1,7 +1,9 @@
 // Calls as the command line takes them, and the objects they describe.
+#include "ops/signal/features.h"
 #include "targets.h"
 #include "train/call.h"
 #include "train/constraint.h"
+#include "train/feature_call.h"
 #include "train/loss.h"
 #include "train/metric.h"
 #include "train/optimizer.h"
@@ -25,6 +27,11 @@ void train_a_step(train::Optimizer& optimizer) {
 }  // namespace
 
 void call_text(Bytes bytes) {
+  const Result<Config> chain = train::parse_features(text_of(bytes));
+  if (chain.ok()) {
+    (void)ops::signal::feature_graph(*chain, {DType::kF32, Shape{kUnknown, 64}, nullptr});
+    (void)ops::signal::feature_input(*chain);
+  }
   const Result<Config> config = train::parse_call(text_of(bytes));
   if (!config.ok()) return;
   for (const auto generation : {ir::KerasGeneration::kKeras2, ir::KerasGeneration::kKeras3}) {

@@ -36,13 +36,16 @@ void add_common(CLI::App& app, Common& common, bool reads_model) {
     app.add_option("--int8-profile", common.int8_profile,
                    "Rounding of int8 operators: tflm, litert-ref or xnnpack")
         ->check(CLI::IsMember({"tflm", "litert-ref", "xnnpack"}));
+    app.add_option("--trusted-key", common.trusted_key,
+                   "Public key (PEM) that must have signed the .ew");
   }
 }
 
 Result<Model> load(const std::string& path, const Common& common, std::vector<Array> inputs) {
   return load_model(path, {.architecture = common.architecture,
                            .int8_profile = common.int8_profile,
-                           .inputs = std::move(inputs)});
+                           .inputs = std::move(inputs),
+                           .trusted_key = common.trusted_key});
 }
 
 int fail(const Error& error) {

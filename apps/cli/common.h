@@ -21,6 +21,7 @@ struct Common {
   int threads = 1;
   std::string architecture;
   std::string int8_profile = "tflm";
+  std::string trusted_key;
 };
 
 /// Flags of every verb: --json --quiet --seed --threads, and --architecture and --int8-profile

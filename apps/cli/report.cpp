@@ -11,14 +11,14 @@ using Json = nlohmann::ordered_json;
 /// JSON has no NaN or infinity: null stands for them.
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+}  // namespace
+
 const char* dtype_text(DType dtype) {
   constexpr const char* kNames[] = {"float32", "float64", "float16", "bfloat16", "int8",
                                     "uint8",   "int16",   "uint16",  "int32",    "uint32",
                                     "int64",   "uint64",  "bool"};
   return kNames[static_cast<size_t>(dtype)];
 }
-
-}  // namespace
 
 std::string history_json(const History& history, const std::string& output,
                          const std::vector<std::string>& notes) {

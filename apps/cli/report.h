@@ -7,6 +7,9 @@
 
 namespace ew::cli {
 
+/// "float32".
+const char* dtype_text(DType dtype);
+
 /// {"steps": [...], "epochs": [...], "output", "notes"}.
 std::string history_json(const History& history, const std::string& output,
                          const std::vector<std::string>& notes);

@@ -15,6 +15,7 @@
 
 #include "common.h"
 #include "energy.h"
+#include "stream.h"
 #include "verbs.h"
 
 extern char** environ;  // NOLINT: the name is POSIX'
@@ -29,7 +30,7 @@ struct BenchOptions {
   double peak = 0;
   bool profile = false;
   bool energy = false;
-  bool is_child = false;
+  StreamFlags stream;
 };
 
 using Clock = std::chrono::steady_clock;
@@ -55,7 +56,7 @@ void fill_inputs(Session& session, uint64_t seed) {
 }
 
 Result<Session> open_session(const BenchOptions& o) {
-  const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+  const Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return model.error();
   Result<Session> session =
       Session::create(*model, {.threads = o.common.threads, .profile = o.profile});
@@ -65,24 +66,13 @@ Result<Session> open_session(const BenchOptions& o) {
 
 // Peak resident set of this process in kB, as the kernel counted it since exec.
 long peak_kb() {
-  std::FILE* status = std::fopen("/proc/self/status", "r");
-  if (status == nullptr) return 0;
-  char line[256];
-  long kb = 0;
-  while (std::fgets(line, sizeof(line), status) != nullptr) {
-    if (std::sscanf(line, "VmHWM: %ld", &kb) == 1) break;
-  }
-  std::fclose(status);
-  return kb;
-}
-
-// What the spawned process does: one inference, then a line with its peak memory.
-int run_child(const BenchOptions& o) {
-  Result<Session> session = open_session(o);
-  if (!session.ok()) return fail(session.error());
-  session->run();
-  std::printf("%ld\n", peak_kb());
-  return 0;
+  const int status = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (status < 0) return 0;
+  char text[4096] = {};
+  const ssize_t length = ::read(status, text, sizeof(text) - 1);
+  ::close(status);
+  const char* line = length > 0 ? std::strstr(text, "VmHWM:") : nullptr;
+  return line != nullptr ? std::atol(line + std::strlen("VmHWM:")) : 0;
 }
 
 struct ColdStart {
@@ -97,11 +87,12 @@ bool measure_child(const BenchOptions& o, ColdStart& best) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::vector<std::string> words{"edgewise", "bench",     o.model,
-                                 "--child",  "--threads", std::to_string(o.common.threads)};
-  if (!o.common.architecture.empty()) {
-    words.insert(words.end(), {"--architecture", o.common.architecture});
-  }
+  std::vector<std::string> words{"edgewise",
+                                 kBenchChild,
+                                 o.model,
+                                 std::to_string(o.common.threads),
+                                 o.common.int8_profile,
+                                 o.common.architecture};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -181,7 +172,11 @@ Result<double> measure_energy(Session& session, double min_us) {
 }
 
 int bench(const BenchOptions& o) {
-  if (o.is_child) return run_child(o);
+  if (o.stream.stream) {
+    const Result<Model> model = load_model(o.model, {.architecture = o.common.architecture});
+    if (!model.ok()) return fail(model.error());
+    return bench_stream(*model, o.stream, o.common, o.batch_ms);
+  }
   Result<Session> session = open_session(o);
   if (!session.ok()) return fail(session.error());
   const Timing timing = time_runs(*session, o.batch_ms);
@@ -226,6 +221,20 @@ int bench(const BenchOptions& o) {
 
 }  // namespace
 
+int bench_child(char** words) {
+  BenchOptions o;
+  o.model = words[0];
+  o.common.threads = std::atoi(words[1]);
+  o.common.int8_profile = words[2];
+  o.common.architecture = words[3];
+  Result<Session> session = open_session(o);
+  if (!session.ok()) return fail(session.error());
+  session->run();
+  char line[32];
+  const int length = std::snprintf(line, sizeof(line), "%ld\n", peak_kb());
+  return ::write(STDOUT_FILENO, line, static_cast<size_t>(length)) == length ? 0 : 4;
+}
+
 void add_bench(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("bench",
                                       "Measure a model's latency, cold start and memory\n"
@@ -236,9 +245,9 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   verb->add_flag("--profile", o->profile, "Print every layer's time on stderr");
   verb->add_option("--peak", o->peak, "GMAC/s that the cores can reach, for shares of it");
+  add_stream_flags(*verb, o->stream);
   verb->add_flag("--energy", o->energy,
                  "Measure the energy of a run where the kernel counts it (RAPL)");
-  verb->add_flag("--child", o->is_child)->group("");
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = bench(*o); });
 }

@@ -5,6 +5,7 @@
 
 #include "common.h"
 #include "report.h"
+#include "stream.h"
 #include "verbs.h"
 
 namespace ew::cli {
@@ -16,6 +17,7 @@ struct PredictOptions {
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   std::string engine = "fast";
+  StreamFlags stream;
 };
 
 int predict(const PredictOptions& o) {
@@ -29,8 +31,16 @@ int predict(const PredictOptions& o) {
     if (!array.ok()) return fail(array.error());
     inputs.push_back(std::move(*array));
   }
-  const Result<Model> model = load(o.model, o.common, inputs);
+  const Result<Model> model =
+      load(o.model, o.common, o.stream.stream ? std::vector<Array>() : inputs);
   if (!model.ok()) return fail(model.error());
+  if (o.stream.stream) {
+    if (inputs.size() == 1) {
+      return predict_stream(*model, o.stream, o.common, inputs[0], o.outputs);
+    }
+    return fail({ErrorCode::kInvalidArgument,
+                 "--stream: expected one --input, found " + std::to_string(inputs.size())});
+  }
   const Result<std::vector<Array>> outputs = model->predict(
       inputs, o.engine == "fast" ? Engine::kFast : Engine::kReference, o.common.threads);
   if (!outputs.ok()) return fail(outputs.error());
@@ -107,6 +117,7 @@ void add_predict(CLI::App& app, int& exit_code) {
   verb->add_option("--input", o->inputs, "One .npy per input, in the model's order")->required();
   verb->add_option("--output", o->outputs, "One .npy per output")->required();
   verb->add_option("--engine", o->engine, "fast (CPU kernels) or reference");
+  add_stream_flags(*verb, o->stream);
   add_common(*verb, o->common);
   verb->callback([o, &exit_code] { exit_code = predict(*o); });
 }

@@ -8,6 +8,7 @@
 
 #include "edgewise/array.h"
 #include "edgewise/data.h"
+#include "edgewise/dtype.h"
 #include "edgewise/training.h"
 
 namespace ew {
@@ -20,6 +21,8 @@ struct LoadOptions {
   /// Values for the inputs, in order. An ONNX model in which shapes hang on an input's value is
   /// read for these values; predict() then expects the same ones.
   std::vector<Array> inputs = {};
+  /// A file with an Ed25519 public key (PEM). Only an `.ew` that this key has signed is read then.
+  std::string trusted_key = "";
 };
 
 /// Which Keras generations must open a saved `.h5` (docs/guide/keras-files.md).
@@ -28,6 +31,20 @@ enum class KerasVersion { kBoth, kKeras2, kKeras3 };
 struct SaveOptions {
   KerasVersion keras_version = KerasVersion::kBoth;
   bool include_optimizer = true;
+  /// Of an `.ew`: whose kernels its constants are packed for: "native" (this machine), "avx512",
+  /// "avx2", "portable", or "none" for the smallest file, whose constants are packed when it is
+  /// opened. Everywhere else the file works too, but starts slower.
+  std::string target = "native";
+  /// Of an `.ew`: a file with the Ed25519 private key (PEM, PKCS #8) to sign it with.
+  std::string sign_key = "";
+  /// How `.tflite` and `.onnx` store the kernels of float layers: kF32, or rounded to kF16 or (only
+  /// `.onnx`) kBF16 with half the bytes. Error kInvalidArgument for a weight that kF16 cannot hold.
+  DType weights = DType::kF32;
+  /// Dense kernels in four bits instead, with a scale per output (`.tflite`, `.onnx`) or, with a
+  /// group above 0, per output and so many inputs (`.onnx`); their inputs are quantised at run
+  /// time.
+  bool int4_weights = false;
+  int64_t int4_group = 0;
 };
 
 /// What predict() computes with.
@@ -56,6 +73,14 @@ class Model {
   /// Puts a Rescaling(factor) layer behind every input, so that raw data can go in. Weights,
   /// compiled state and file form of the other layers stay as they are.
   Result<void> add_rescaling(double factor);
+
+  /// Puts feature words (docs/guide/features.md) before the first input or behind the first output,
+  /// as part of the graph. What stands before begins with the shape of one sample that goes in:
+  /// "Input(shape=[16000]), LogMel(rate=16000, frame=480, hop=320, mels=40)". The model then has no
+  /// Keras form: save it as .onnx. Errors: kInvalidArgument for an unknown word or argument (with
+  /// the nearest one) and for shapes that do not meet.
+  Result<void> prepend(const std::string& features);
+  Result<void> append(const std::string& features);
 
   /// Trains on the data's training part, watching its validation part. An error leaves the model as
   /// it was, except kInterrupted, which keeps what was reached.
@@ -92,14 +117,15 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite, ONNX; FILE
-/// or FILE#offset=BYTES,length=BYTES for one inside another file. Errors: kNotFound; kInvalidData
+/// Reads a model by its content: Keras `.h5` and `.keras` of both generations, TFLite, ONNX, `.ew`
+/// (mapped: the file must not be written to while the model lives, only replaced); FILE or
+/// FILE#offset=BYTES,length=BYTES for one inside another file. Errors: kNotFound; kInvalidData
 /// (damaged, with layer or offset); kUnsupported (custom or unknown layers, by name);
 /// kResourceLimit.
 Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
-/// Writes by suffix: .h5, .keras, .tflite, .onnx. The file appears whole or not at all. Returns
-/// notes, for example which generation opens it.
+/// Writes by suffix: .h5, .keras, .tflite, .onnx, .ew. The file appears whole or not at all.
+/// Returns notes, for example which generation opens it.
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options = {});
 

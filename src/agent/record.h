@@ -15,9 +15,9 @@ constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 struct RawRecord {
   int64_t arrival_us = 0;
   int64_t event_time_us = kNoTime;  ///< by the transport or the file; the app file may name a field
-  std::string_view topic;           ///< MQTT topic, file name or HTTP path; may be empty
-  std::string_view key;             ///< by the transport; empty: the app file's `key:` decides
-  std::string_view payload;
+  std::string_view topic = {};      ///< MQTT topic, file name or HTTP path; may be empty
+  std::string_view key = {};        ///< by the transport; empty: the app file's `key:` decides
+  std::string_view payload = {};
   uint64_t ack_token = 0;  ///< given back to Source::acknowledge once stored; 0: nothing to do
   uint64_t position = 0;   ///< where a source that can seek goes on behind this record (> 0)
 };

@@ -122,7 +122,7 @@ void check_value(const host::YamlNode& node, const WordDef& word, std::vector<Er
         if (!item.is_map()) {
           errors.push_back(
               item.error(str(word.name, ": expected a map, found ", item.kind_name())));
-        } else {
+        } else if (!word.words.empty()) {
           check_words(item, word.words, errors);
         }
       }

@@ -3,6 +3,17 @@
 
 namespace ew::agent {
 
-std::span<const SinkType* const> sink_types() { return {}; }
+extern const SinkType kCommandSink;
+extern const SinkType kFileSink;
+extern const SinkType kKafkaSink;
+extern const SinkType kMqttSink;
+extern const SinkType kSqliteSink;
+extern const SinkType kStdoutSink;
+
+std::span<const SinkType* const> sink_types() {
+  static constexpr const SinkType* kTypes[] = {&kCommandSink, &kFileSink,   &kKafkaSink,
+                                               &kMqttSink,    &kSqliteSink, &kStdoutSink};
+  return kTypes;
+}
 
 }  // namespace ew::agent

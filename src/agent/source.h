@@ -20,6 +20,12 @@ namespace ew::agent {
 
 enum class LinkState { kConnecting, kConnected, kDisconnected, kFinished, kFailed };
 
+inline const char* link_state_name(LinkState state) {
+  constexpr const char* kNames[] = {"connecting", "connected", "disconnected", "finished",
+                                    "failed"};
+  return kNames[static_cast<size_t>(state)];
+}
+
 /// Where a source puts what it receives.
 class Intake {
  public:
@@ -74,6 +80,8 @@ struct SourceType {
   std::span<const WordDef> words;
   /// Checks what the words' kinds alone cannot (settings.error() says where).
   Result<std::unique_ptr<Source>> (*create)(const Settings& settings, const std::string& name);
+  /// Its records come with an event time of their own (recordings, audio, video).
+  bool has_own_time = false;
 };
 
 /// All kinds. A new one is a file and a line in source_table.cpp.

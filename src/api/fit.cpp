@@ -157,6 +157,7 @@ Result<History> fit(ir::Model& model, const train::Dataset& dataset, const FitOp
   trainer->store(work);
   work.compiled->progress = {};
   work.compiled->kept_weights.clear();
+  work.packed.reset();
   work.quantization.reset();  // its ranges belong to the weights before training
   model = std::move(work);
   if (!trained.ok()) return trained.error();
@@ -237,6 +238,7 @@ Result<std::vector<ir::Tensor>> predict(const ir::Model& model, std::vector<ir::
   runtime::ExecutorOptions options;
   options.reference_only = reference_only;
   options.pool = pool.get();
+  options.packed = model.packed;
   const bool is_open = !graph.inputs.empty() && graph.type(graph.inputs[0]).shape.rank() > 0 &&
                        graph.type(graph.inputs[0]).shape[0] == kUnknown;
   // Rows run in slices, so that memory does not grow with their number.

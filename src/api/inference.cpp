@@ -6,11 +6,13 @@
 namespace ew::api {
 
 Result<ir::Graph> inference_graph(const ir::Model& model) {
+  if (model.is_executable && !model.quantization) return model.graph;
   return compress::deployed_graph(model);
 }
 
 Result<ir::Graph> executable_graph(const ir::Model& model) {
-  EW_TRY(const ir::Graph graph, inference_graph(model));
+  EW_TRY(ir::Graph graph, inference_graph(model));
+  if (model.is_executable && !model.quantization) return graph;
   return ops::fuse_for_execution(graph);
 }
 
@@ -68,6 +70,8 @@ ir::Graph with_real_ports(ir::Graph graph) {
 Result<ir::Model> deployed_model(const ir::Model& model) {
   ir::Model deployed;
   deployed.architecture.version = model.architecture.version;
+  deployed.is_executable = true;
+  deployed.fixed_inputs = model.fixed_inputs;
   EW_TRY(deployed.graph, executable_graph(model));
   return deployed;
 }

@@ -4,9 +4,11 @@
 
 #include "api/convert.h"
 #include "api/data_impl.h"
+#include "api/ew_model.h"
 #include "api/fit.h"
 #include "api/model_impl.h"
 #include "base/file.h"
+#include "compress/weight_only.h"
 #include "formats/load.h"
 #include "formats/save.h"
 #include "runtime/executor.h"
@@ -154,6 +156,12 @@ int64_t Model::trainable_count() const {
 }
 
 Result<Model> load_model(const std::string& path, const LoadOptions& options) {
+  EW_TRY(std::optional<ir::Model> mapped, api::load_ew(path, options));
+  if (mapped) return Model(std::make_unique<Model::Impl>(Model::Impl{std::move(*mapped)}));
+  if (!options.trusted_key.empty()) {
+    return invalid_data(path, ": expected an .ew file signed with ", options.trusted_key,
+                        ", found another format, which cannot be signed");
+  }
   formats::LoadOptions o;
   o.architecture = options.architecture;
   EW_TRY(o.int8_profile, ir::parse_int8_profile(options.int8_profile));
@@ -164,13 +172,21 @@ Result<Model> load_model(const std::string& path, const LoadOptions& options) {
 
 Result<std::vector<std::string>> save(const Model& model, const std::string& path,
                                       const SaveOptions& options) {
+  if (file_suffix(path) == ".ew") return api::save_ew(model.impl().model, path, options);
   formats::SaveOptions o;
   o.keras_version = static_cast<formats::KerasVersion>(options.keras_version);
   o.include_optimizer = options.include_optimizer;
+  o.weights = options.weights;
   if (formats::is_deployed_format(path)) {
-    EW_TRY(const ir::Model deployed, api::deployed_model(model.impl().model));
+    EW_TRY(ir::Model deployed, api::deployed_model(model.impl().model));
+    if (options.int4_weights) {
+      EW_TRY(deployed.graph, compress::quantize_weights_int4(deployed.graph, options.int4_group));
+    }
     EW_TRY(const formats::SaveReport report, formats::save_model(deployed, path, o));
     return report.notes;
+  }
+  if (options.int4_weights) {
+    return invalid_argument(path, ": cannot hold int4 weights; .tflite and .onnx can");
   }
   EW_TRY(const formats::SaveReport report, formats::save_model(model.impl().model, path, o));
   return report.notes;

@@ -60,6 +60,7 @@ Result<Session> Session::create(const Model& model, const SessionOptions& option
   runtime::ExecutorOptions executor;
   executor.profile = options.profile;
   executor.pool = impl->pool.get();
+  executor.packed = model.impl().model.packed;
   EW_TRY(impl->executor, runtime::Executor::create(std::move(fixed), executor));
   impl->profile = empty_profile(impl->executor->graph());
   impl->before.assign(impl->profile.size(), 0);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "api/ew_model.h"
 #include "api/model_impl.h"
 #include "formats/json.h"
 #include "ir/passes.h"
@@ -24,6 +25,7 @@ struct Overview {
   int64_t macs = 0;
   int64_t arena_bytes = 0;
   int64_t arena_lower_bound_bytes = 0;
+  std::string packed;  // empty: no packed section
 };
 
 std::string layer_of(const ir::Node& node) {
@@ -66,9 +68,12 @@ Result<Overview> overview_of(const ir::Model& model) {
   Overview overview;
   std::map<ir::ValueId, bool> counted;
   for (const ir::Node& node : graph.nodes) add_node(graph, node, counted, overview);
-  EW_TRY(ir::Graph fused, ops::fuse_for_execution(graph));
+  if (!model.is_executable) {
+    EW_TRY(graph, ops::fuse_for_execution(graph));
+  }
   EW_TRY(const std::unique_ptr<runtime::Executor> executor,
-         runtime::Executor::create(std::move(fused), {}));
+         runtime::Executor::create(std::move(graph), {.packed = model.packed}));
+  overview.packed = api::describe_packed(model, *executor);
   overview.arena_bytes = executor->memory_plan().arena_bytes;
   overview.arena_lower_bound_bytes = executor->memory_plan().lower_bound_bytes;
   for (const runtime::int8::Region* region : executor->regions()) {
@@ -132,6 +137,7 @@ std::string Model::summary(bool stages) const {
   text += str("memory      ", overview->arena_bytes, " bytes for activations (lower bound ",
               overview->arena_lower_bound_bytes, ")\n");
   text += str("quantised   ", quantisation_of(model), "\n");
+  if (!overview->packed.empty()) text += str("packed      ", overview->packed, "\n");
   text += str("compiled    ",
               model.compiled ? str(model.compiled->optimizer["class_name"].as_string(),
                                    ", iteration ", model.compiled->iterations)
@@ -182,6 +188,7 @@ std::string Model::summary_json() const {
                   {"memory", Config::Map{{"arena_bytes", overview->arena_bytes},
                                          {"lower_bound_bytes", overview->arena_lower_bound_bytes}}},
                   {"quantised", quantisation_of(model) != "no"},
+                  {"packed", overview->packed},
                   {"compiled", model.compiled.has_value()}},
       2);
 }

@@ -48,21 +48,25 @@ std::vector<std::string> split(std::string_view text, char separator) {
 std::string nearest_word(std::string_view word, std::span<const std::string> candidates) {
   std::string best;
   size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  std::vector<size_t> rows[3];  // of the distance table: this one, the one before, the one before
   for (const std::string& candidate : candidates) {
-    std::vector<size_t> row(candidate.size() + 1);
-    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (auto& row : rows) row.assign(candidate.size() + 1, 0);
+    for (size_t j = 0; j <= candidate.size(); ++j) rows[0][j] = j;
     for (size_t i = 1; i <= word.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
-      for (size_t j = 1; j < row.size(); ++j) {
-        const size_t above = row[j];
-        const size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
-        row[j] = std::min({above + 1, row[j - 1] + 1, change});
-        diagonal = above;
+      std::swap(rows[1], rows[2]);
+      std::swap(rows[0], rows[1]);
+      rows[0][0] = i;
+      for (size_t j = 1; j <= candidate.size(); ++j) {
+        const size_t change = rows[1][j - 1] + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+        rows[0][j] = std::min({rows[1][j] + 1, rows[0][j - 1] + 1, change});
+        // Two letters in the wrong order are one slip.
+        if (i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1]) {
+          rows[0][j] = std::min(rows[0][j], rows[2][j - 2] + 1);
+        }
       }
     }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    if (rows[0].back() < best_distance) {
+      best_distance = rows[0].back();
       best = candidate;
     }
   }

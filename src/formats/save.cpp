@@ -15,16 +15,22 @@ bool is_deployed_format(const std::string& path) {
 Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
                               const SaveOptions& options) {
   const std::string suffix = file_suffix(path);
+  if (options.weights != DType::kF32 && suffix != ".onnx" &&
+      (suffix != ".tflite" || options.weights != DType::kF16)) {
+    return at(path, invalid_argument("cannot hold ", dtype_name(options.weights),
+                                     " weights; float16 goes into .tflite and .onnx, bfloat16 "
+                                     "into .onnx"));
+  }
   Result<SaveReport> report = [&]() -> Result<SaveReport> {
     if (suffix == ".h5" || suffix == ".hdf5") return write_keras_h5(model, path, options);
     if (suffix == ".keras") return write_keras_zip(model, path, options);
     if (suffix == ".tflite") {
-      EW_TRY(const std::vector<uint8_t> bytes, write_tflite(model.graph));
+      EW_TRY(const std::vector<uint8_t> bytes, write_tflite(model.graph, options.weights));
       EW_TRY_VOID(write_file_atomic(path, bytes));
       return SaveReport{};
     }
     if (suffix == ".onnx") {
-      EW_TRY_VOID(onnx::write_onnx(model.graph, path));
+      EW_TRY_VOID(onnx::write_onnx(model.graph, path, options.weights));
       return SaveReport{};
     }
     return invalid_argument("cannot write '", suffix,

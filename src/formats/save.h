@@ -18,6 +18,8 @@ enum class KerasVersion {
 struct SaveOptions {
   KerasVersion keras_version = KerasVersion::kBoth;
   bool include_optimizer = true;
+  /// Of the kernels of float layers in `.tflite` and `.onnx`: kF32, kF16 or (only `.onnx`) kBF16.
+  DType weights = DType::kF32;
   bool compress = true;  ///< shuffle and gzip datasets where that makes the file smaller
 };
 

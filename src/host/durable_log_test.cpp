@@ -156,9 +156,11 @@ TEST_CASE("durable log: nobody is told of a record before its sync is done") {
   std::vector<uint64_t> told;
   LogOptions options = options_of();
   std::mutex mutex;
+  std::condition_variable all_told;
   options.on_committed = [&](uint64_t sequence) {
     const std::lock_guard lock(mutex);
     told.push_back(sequence);
+    if (sequence == 9) all_told.notify_all();
   };
   const auto log = open_log(files, options);
   files.hold_syncs(true);
@@ -172,9 +174,10 @@ TEST_CASE("durable log: nobody is told of a record before its sync is done") {
   CHECK(content_of(*log).records.empty());
   files.hold_syncs(false);
   REQUIRE(log->flush().ok());
-  const std::lock_guard lock(mutex);
-  REQUIRE_FALSE(told.empty());
-  CHECK(told.back() == 9);
+  std::unique_lock lock(mutex);
+  // flush() returns when the record is committed, which is just before its owner is told.
+  REQUIRE(all_told.wait_for(lock, std::chrono::seconds(30),
+                            [&] { return !told.empty() && told.back() == 9; }));
   CHECK(std::is_sorted(told.begin(), told.end()));
   CHECK(told.size() <= 3);  // those that waited went together
 }

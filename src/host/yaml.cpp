@@ -58,8 +58,9 @@ class Builder {
   }
 
   Result<YamlNode> result() {
-    if (error_.ok()) return std::move(root_);
-    return error_.error();
+    if (!error_.ok()) return error_.error();
+    if (root_.place.file == nullptr) root_.place = {file_, 1, 1};  // an empty text
+    return std::move(root_);
   }
   bool failed() const { return !error_.ok(); }
 

@@ -17,11 +17,15 @@ struct BufferLifetime {
 struct MemoryPlan {
   std::vector<int64_t> offsets;  ///< one per buffer, multiples of the alignment
   int64_t arena_bytes = 0;
-  int64_t lower_bound_bytes = 0;  ///< most bytes alive at any one step
+  int64_t lower_bound_bytes = 0;
 };
 
+/// Most bytes alive at any one step, each buffer rounded up to the alignment.
+int64_t lower_bound_bytes(std::span<const BufferLifetime> buffers, int64_t alignment = 64);
+
 /// Places buffers so that those alive together do not overlap: largest first, each at the lowest
-/// offset that is free for its whole life (greedy by size; Pisarchyk and Lee, arXiv 2001.03288).
+/// offset that is free for its whole life (greedy by size; Pisarchyk and Lee, arXiv 2001.03288);
+/// for up to 256 buffers that need over 2 % more than the bound, then in other orders.
 MemoryPlan plan_memory(std::span<const BufferLifetime> buffers, int64_t alignment = 64);
 
 }  // namespace ew::ir

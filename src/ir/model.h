@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "ir/graph.h"
+#include "ir/packed.h"
 
 namespace ew::ir {
 
@@ -67,6 +68,10 @@ struct Model {
   /// Inputs whose values decided shapes when the model was read; running it needs these same
   /// values.
   std::map<std::string, Tensor> fixed_inputs;
+  /// Of an `.ew` file: the graph is the one that inference runs, all passes done.
+  bool is_executable = false;
+  /// Of an `.ew` file that has one.
+  std::shared_ptr<const PackedSection> packed;
 };
 
 }  // namespace ew::ir

@@ -35,18 +35,33 @@ Buffer::Buffer(size_t bytes)
   std::memset(data_, 0, bytes);
 }
 
-Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{alignment_of(size_)}); }
+Buffer::Buffer(const void* data, size_t bytes, std::shared_ptr<const void> owner)
+    : data_(const_cast<void*>(data)),  // never written: mutable_data() copies first
+      size_(bytes),
+      owner_(std::move(owner)) {}
+
+Buffer::~Buffer() {
+  if (!owner_) ::operator delete(data_, std::align_val_t{alignment_of(size_)});
+}
 
 Tensor::Tensor(TensorType type)
     : type_(std::move(type)),
       size_(type_.shape.num_elements()),
       buffer_(std::make_shared<Buffer>(static_cast<size_t>(size_) * dtype_size(type_.dtype))) {}
 
+Tensor Tensor::borrowed(TensorType type, const void* data, std::shared_ptr<const void> owner) {
+  Tensor tensor;
+  tensor.type_ = std::move(type);
+  tensor.size_ = tensor.type_.shape.num_elements();
+  tensor.buffer_ = std::make_shared<Buffer>(data, tensor.size_bytes(), std::move(owner));
+  return tensor;
+}
+
 void* Tensor::mutable_data() {
   if (!buffer_) return nullptr;
-  if (buffer_.use_count() > 1) {
+  if (buffer_.use_count() > 1 || buffer_->owner() != nullptr) {
     auto copy = std::make_shared<Buffer>(buffer_->size());
-    std::memcpy(copy->data(), buffer_->data(), buffer_->size());
+    if (buffer_->size() > 0) std::memcpy(copy->data(), buffer_->data(), buffer_->size());
     buffer_ = std::move(copy);
   }
   return buffer_->data();

@@ -38,20 +38,25 @@ struct TensorType {
 /// "float32(None, 28, 28, 1)", with quantisation "int8(1, 10) scale 0.1 zero 3".
 std::string to_string(const TensorType& type);
 
-/// Bytes aligned to 64, zero-filled.
+/// Bytes aligned to 64: its own, zero-filled, or read-only ones that belong to `owner` (a mapped
+/// file), which lives as long.
 class Buffer {
  public:
   explicit Buffer(size_t bytes);
+  Buffer(const void* data, size_t bytes, std::shared_ptr<const void> owner);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   void* data() { return data_; }
   const void* data() const { return data_; }
   size_t size() const { return size_; }
+  /// Null for bytes of its own.
+  const void* owner() const { return owner_.get(); }
 
  private:
   void* data_;
   size_t size_;
+  std::shared_ptr<const void> owner_;
 };
 
 /// A tensor with static shape that owns its elements (row-major). Copies share storage until one of
@@ -74,6 +79,8 @@ class Tensor {
   static Tensor from(const std::vector<T>& values, Shape shape) {
     return from(std::span<const T>(values), std::move(shape));
   }
+  /// Elements that lie in memory of `owner`, aligned to 64; the first write copies them.
+  static Tensor borrowed(TensorType type, const void* data, std::shared_ptr<const void> owner);
   static Tensor scalar(float value) { return from<float>(std::vector<float>{value}, Shape{}); }
 
   const TensorType& type() const { return type_; }
@@ -85,6 +92,8 @@ class Tensor {
 
   const void* data() const { return buffer_ ? buffer_->data() : nullptr; }
   void* mutable_data();
+  /// Of borrowed elements; null for the tensor's own.
+  const void* owner() const { return buffer_ ? buffer_->owner() : nullptr; }
   template <typename T>
   std::span<const T> values() const {
     EW_DCHECK(kDTypeOf<T> == type_.dtype);

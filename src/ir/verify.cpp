@@ -52,8 +52,9 @@ Status verify_node(const Graph& graph, size_t index, std::vector<bool>& defined)
   return {};
 }
 
-// Quantisation is one entry, or one per index of its axis and what follows it; integer operators
-// have an integer reference and integer results.
+// Quantisation is one entry, or one per index of its axis and what follows it, or of a matrix one
+// per column for each group of rows; integer operators have an integer reference and integer
+// results.
 Status verify_quant(const Graph& graph) {
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const TensorType& type = graph.values[i].type;
@@ -66,7 +67,9 @@ Status verify_quant(const Graph& graph) {
       int64_t known = 1;
       for (int d = q.axis; fits && d < type.shape.rank(); ++d) known *= type.shape[d];
       const auto count = static_cast<int64_t>(entries);
-      fits = fits && (known == count || type.shape[q.axis] == count);
+      const bool is_grouped = q.axis == 1 && type.shape.rank() == 2 && known > 0 &&
+                              count % known == 0 && count / known <= type.shape[0];
+      fits = fits && (known == count || type.shape[q.axis] == count || is_grouped);
     }
     if (!fits) {
       return make_error(ErrorCode::kInternal, "value %", i, ", ", type, ", has ", entries,

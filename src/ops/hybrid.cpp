@@ -15,53 +15,24 @@ struct Quantised {
   int32_t zero = 0;
 };
 
-Quantised symmetric(std::span<const float> x) {
-  Quantised out;
-  out.q.resize(x.size());
-  float largest = 0;
-  for (const float v : x) largest = std::max(largest, std::abs(v));
-  if (largest == 0) return out;
-  out.scale = largest / 127.F;
-  const float inverse = 127.F / largest;
-  for (size_t i = 0; i < x.size(); ++i) {
-    out.q[i] = static_cast<int8_t>(std::clamp(std::round(x[i] * inverse), -127.F, 127.F));
+Quantised quantise(std::span<const float> x, const Attrs& attrs) {
+  // NaN would turn into any integer; a sample that has one has no range.
+  if (!std::all_of(x.begin(), x.end(), [](float v) { return std::isfinite(v); })) {
+    return {std::vector<int8_t>(x.size(), 0), std::numeric_limits<float>::quiet_NaN(), 0};
   }
-  return out;
-}
-
-// The zero point comes from that end of the range where rounding it costs less.
-Quantised asymmetric(std::span<const float> x) {
-  Quantised out;
-  out.q.resize(x.size());
   float low = 0;
   float high = 0;
   for (const float v : x) {
     low = std::min(low, v);
     high = std::max(high, v);
   }
-  if (low == high) return out;
-  const double scale = (double{high} - double{low}) / 255;
-  const double from_low = -128 - low / scale;
-  const double from_high = 127 - high / scale;
-  const double low_error = 128 + std::abs(low / scale);
-  const double high_error = 127 + std::abs(high / scale);
-  const double zero = low_error < high_error ? from_low : from_high;
-  out.zero = static_cast<int32_t>(std::clamp(std::round(zero), -128.0, 127.0));
-  out.scale = static_cast<float>(scale);
-  const float inverse = 1.F / out.scale;
+  const SampleQuant form = sample_quant(low, high, attrs.flag("asymmetric_inputs"));
+  Quantised out{std::vector<int8_t>(x.size()), form.scale, form.zero};
   for (size_t i = 0; i < x.size(); ++i) {
-    const float q = std::round(static_cast<float>(out.zero) + x[i] * inverse);
-    out.q[i] = static_cast<int8_t>(std::clamp(q, -128.F, 127.F));
+    const float q = std::round(x[i] * form.inverse + static_cast<float>(form.zero));
+    out.q[i] = static_cast<int8_t>(std::clamp(q, static_cast<float>(form.low), 127.F));
   }
   return out;
-}
-
-Quantised quantise(std::span<const float> x, const Attrs& attrs) {
-  // NaN would turn into any integer; a sample that has one has no range.
-  if (!std::all_of(x.begin(), x.end(), [](float v) { return std::isfinite(v); })) {
-    return {std::vector<int8_t>(x.size(), 0), std::numeric_limits<float>::quiet_NaN(), 0};
-  }
-  return attrs.flag("asymmetric_inputs") ? asymmetric(x) : symmetric(x);
 }
 
 /// The real value of a sum for one output channel, in the peers' order, because what is rounded
@@ -78,6 +49,39 @@ float real_sum(int64_t sum, float input_scale, const TensorType& w, size_t chann
 }
 
 }  // namespace
+
+int64_t scale_group(const TensorType& w) {
+  if (!w.quant || w.quant->axis != 1 || w.shape.rank() != 2 || !w.shape.is_static()) return 0;
+  const auto scales = static_cast<int64_t>(w.quant->scales.size());
+  if (scales <= w.shape[1]) return 0;
+  // Doubling a group halves their number, so at most one size fits.
+  for (int64_t group = 16; group < w.shape[0]; group *= 2) {
+    if (group_count(w.shape[0], group) * w.shape[1] == scales) return group;
+  }
+  return 0;
+}
+
+SampleQuant sample_quant(float low, float high, bool asymmetric) {
+  SampleQuant out;
+  if (!asymmetric) {
+    const float largest = std::max(-low, high);
+    if (largest == 0) return out;
+    return {.scale = largest / 127.F, .inverse = 127.F / largest};
+  }
+  out.low = -128;
+  if (low == high) return out;
+  // The zero point comes from that end of the range where rounding it costs less.
+  const double scale = (double{high} - double{low}) / 255;
+  const double from_low = -128 - low / scale;
+  const double from_high = 127 - high / scale;
+  const double low_error = 128 + std::abs(low / scale);
+  const double high_error = 127 + std::abs(high / scale);
+  const double zero = low_error < high_error ? from_low : from_high;
+  out.zero = static_cast<int32_t>(std::clamp(std::round(zero), -128.0, 127.0));
+  out.scale = static_cast<float>(scale);
+  out.inverse = 1.F / out.scale;
+  return out;
+}
 
 bool is_hybrid(ConstViews in) {
   return in[0].type->quant == nullptr && in[1].type->quant != nullptr;
@@ -112,6 +116,8 @@ void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs) {
   const auto k_size = static_cast<size_t>(in[1].shape()[0]);
   const auto n_size = static_cast<size_t>(in[1].shape()[1]);
   const int64_t rows = in[0].shape().product(0, in[0].shape().rank() - 1);
+  const int64_t given = scale_group(*in[1].type);
+  const size_t group = given > 0 ? static_cast<size_t>(given) : std::max<size_t>(k_size, 1);
   const float* x = in[0].as<float>();
   const auto* w = in[1].as<int8_t>();
   const float* bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
@@ -119,9 +125,16 @@ void dense_hybrid(ConstViews in, TensorView out, const Attrs& attrs) {
   for (int64_t r = 0; r < rows; ++r) {
     const Quantised q = quantise({x, k_size}, attrs);
     for (size_t n = 0; n < n_size; ++n) {
-      int64_t sum = 0;
-      for (size_t k = 0; k < k_size; ++k) sum += (q.q[k] - q.zero) * w[k * n_size + n];
-      y[n] = real_sum(sum, q.scale, *in[1].type, n, bias, false);
+      float total = 0;
+      for (size_t g = 0; g * group < k_size; ++g) {
+        int64_t sum = 0;
+        for (size_t k = g * group; k < std::min(k_size, (g + 1) * group); ++k) {
+          sum += (q.q[k] - q.zero) * w[k * n_size + n];
+        }
+        const float part = real_sum(sum, q.scale, *in[1].type, g * n_size + n, nullptr, false);
+        total = g == 0 ? part : total + part;
+      }
+      y[n] = bias == nullptr ? total : total + bias[n];
     }
     x += k_size;
     y += n_size;

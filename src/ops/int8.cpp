@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "ops/hybrid.h"
+
 namespace ew::ops::int8 {
 namespace {
 
@@ -132,6 +134,12 @@ int8_t Requantizer::operator()(int32_t accumulator, int64_t channel) const {
 
 namespace {
 Status check_kernel_axis(const TensorType& w, int channel_axis) {
+  const bool has_groups = w.quant->axis == 1 && w.shape.rank() == 2 && w.shape.is_static() &&
+                          static_cast<int64_t>(w.quant->scales.size()) > w.shape[1];
+  if (has_groups && (channel_axis != 1 || scale_group(w) == 0)) {
+    return invalid_argument(w.quant->scales.size(), " scales do not fit groups of 16, 32, 64, ... ",
+                            "inputs of a dense kernel ", w.shape);
+  }
   if (w.quant->axis < 0 || w.quant->scales.size() == 1 || w.quant->axis == channel_axis) return {};
   return invalid_argument("expected kernel scales per axis ", channel_axis, ", found axis ",
                           w.quant->axis);
@@ -151,6 +159,9 @@ Status check_operands(InputTypes in, int channel_axis) {
                               bias ? str(" and a bias ", *bias) : "");
     }
     return check_kernel_axis(w, channel_axis);
+  }
+  if (w.quant && scale_group(w) > 0) {
+    return invalid_argument("scales for groups of inputs need a float32 input, found ", x);
   }
   const bool is_wide = x.dtype == DType::kI16;
   if (!w.quant || w.dtype != DType::kI8 || (x.dtype != DType::kI8 && !is_wide)) {

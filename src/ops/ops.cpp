@@ -1,18 +1,20 @@
 #include "ops/ops.h"
 
+#include "ops/selected.h"
+
 namespace ew::ops {
 namespace {
 
 const OpDef* const kAll[] = {
 #define EW_OP(name, Name, ...) &k##Name,
-#include "ops/ops.def"
+#include EW_OPS_DEF
 #undef EW_OP
 #define EW_UNARY(name, Name, ...) &k##Name, &k##Name##Grad,
-#include "ops/unary/unary.def"
+#include EW_UNARY_DEF
 #undef EW_UNARY
 #define EW_BINARY(name, Name, ...) &k##Name,
 #define EW_COMPARE(name, Name, ...) &k##Name,
-#include "ops/binary/binary.def"
+#include EW_BINARY_DEF
 #undef EW_BINARY
 #undef EW_COMPARE
 };

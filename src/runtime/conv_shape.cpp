@@ -3,10 +3,10 @@
 namespace ew::runtime {
 namespace {
 
-std::optional<kernels::Window2d> window_of(const KernelContext& c, const Shape& x,
+std::optional<kernels::Window2d> window_of(const ir::Node& node, const Shape& x,
                                            std::span<const int64_t> kernel) {
-  if (!is_f32(c) || kernel.size() > 2) return std::nullopt;
-  const auto dims = ops::window_dims(ops::spatial_of(x), kernel, c.node.attrs);
+  if (kernel.size() > 2) return std::nullopt;
+  const auto dims = ops::window_dims(ops::spatial_of(x), kernel, node.attrs);
   if (!dims.ok()) return std::nullopt;
   return window2d(*dims);
 }
@@ -17,22 +17,27 @@ std::span<const int64_t> kernel_of(const Shape& w) {
 
 }  // namespace
 
-std::optional<kernels::Conv2dShape> conv_shape(const KernelContext& c, const Shape& x,
-                                               const Shape& w) {
-  const auto window = window_of(c, x, kernel_of(w));
+std::optional<kernels::Conv2dShape> conv_geometry(const ir::Node& node, const Shape& x,
+                                                  const Shape& w) {
+  const auto window = window_of(node, x, kernel_of(w));
   if (!window) return std::nullopt;
   kernels::Conv2dShape shape;
   shape.window = *window;
   shape.batch = x[0];
   shape.in_c = x[-1];
   shape.out_c = w[-1];
-  shape.groups = c.node.attrs.integer("groups");
+  shape.groups = node.attrs.integer("groups");
   return shape;
 }
 
-std::optional<kernels::DepthwiseShape> depthwise_shape(const KernelContext& c, const Shape& x,
-                                                       const Shape& w) {
-  const auto window = window_of(c, x, kernel_of(w));
+std::optional<kernels::Conv2dShape> conv_shape(const KernelContext& c, const Shape& x,
+                                               const Shape& w) {
+  return is_f32(c) ? conv_geometry(c.node, x, w) : std::nullopt;
+}
+
+std::optional<kernels::DepthwiseShape> depthwise_geometry(const ir::Node& node, const Shape& x,
+                                                          const Shape& w) {
+  const auto window = window_of(node, x, kernel_of(w));
   if (!window) return std::nullopt;
   kernels::DepthwiseShape shape;
   shape.window = *window;
@@ -42,8 +47,14 @@ std::optional<kernels::DepthwiseShape> depthwise_shape(const KernelContext& c, c
   return shape;
 }
 
+std::optional<kernels::DepthwiseShape> depthwise_shape(const KernelContext& c, const Shape& x,
+                                                       const Shape& w) {
+  return is_f32(c) ? depthwise_geometry(c.node, x, w) : std::nullopt;
+}
+
 std::optional<kernels::PoolShape> pool_shape(const KernelContext& c, const Shape& x) {
-  const auto window = window_of(c, x, c.node.attrs.ints("pool"));
+  if (!is_f32(c)) return std::nullopt;
+  const auto window = window_of(c.node, x, c.node.attrs.ints("pool"));
   if (!window) return std::nullopt;
   kernels::PoolShape shape;
   shape.window = *window;

@@ -13,6 +13,12 @@ namespace ew::runtime {
 std::optional<kernels::Conv2dShape> conv_shape(const KernelContext& c, const Shape& x,
                                                const Shape& w);
 
+/// The same whatever the dtypes are.
+std::optional<kernels::Conv2dShape> conv_geometry(const ir::Node& node, const Shape& x,
+                                                  const Shape& w);
+std::optional<kernels::DepthwiseShape> depthwise_geometry(const ir::Node& node, const Shape& x,
+                                                          const Shape& w);
+
 /// The same for a depthwise convolution with w [kernel..., C, M].
 std::optional<kernels::DepthwiseShape> depthwise_shape(const KernelContext& c, const Shape& x,
                                                        const Shape& w);

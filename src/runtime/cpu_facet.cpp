@@ -9,6 +9,14 @@ const kernels::KernelTable& cpu() {
   return table;
 }
 
+const kernels::KernelTable& cpu_for(int64_t channels) {
+  using kernels::CpuTarget;
+  static const bool has_narrower =
+      kernels::detect_cpu() == CpuTarget::kAvx512 && kernels::is_supported(CpuTarget::kAvx2);
+  if (has_narrower && channels <= 8) return kernels::kernels(CpuTarget::kAvx2);
+  return cpu();
+}
+
 bool is_f32(const KernelContext& c) {
   const auto is_plain = [](const ir::TensorType& type) {
     return type.dtype == DType::kF32 && !type.quant;

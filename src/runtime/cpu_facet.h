@@ -10,6 +10,10 @@ namespace ew::runtime {
 /// The micro-kernels of the best instruction set this machine has.
 const kernels::KernelTable& cpu();
 
+/// The same for a layer of so many output channels: what fills half of a 16-lane vector at most is
+/// as fast or faster in vectors of 8 lanes, and has the same bits.
+const kernels::KernelTable& cpu_for(int64_t channels);
+
 /// Whether every input and output that is there is float32 and real-valued.
 bool is_f32(const KernelContext& c);
 

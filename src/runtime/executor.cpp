@@ -23,6 +23,7 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->options_ = options;
   executor->find_regions();
   EW_TRY_VOID(executor->prepare_steps(options));
+  executor->release_packed();
   executor->place_buffers();
   executor->link_views();
   return executor;
@@ -38,16 +39,23 @@ void Executor::find_regions() {
   const auto supports = [&](size_t i) {
     return int8::Region::supports(graph_, graph_.nodes[i], options_.constant_parameters);
   };
-  const auto& table = kernels::int8::int8_kernels(options_.int8_target ? *options_.int8_target
-                                                                       : kernels::detect_cpu());
+  const kernels::int8::Int8Table& table = int8_table();
+  const ir::PackedSection* packed = options_.packed.get();
+  if (packed != nullptr && (packed->target != table.name || packed->version != table.pack_version))
+    packed = nullptr;
   for (size_t first = 0; first < n; ++first) {
     if (!supports(first)) continue;
     size_t last = first + 1;
     bool computes = !graph_.nodes[first].op->is_view;
     for (; last < n && supports(last); ++last) computes |= !graph_.nodes[last].op->is_view;
     if (!computes) continue;  // views cost nothing
-    const int8::RegionOptions region{.constant_parameters = options_.constant_parameters,
-                                     .is_needed_outside = needed_outside(first, last)};
+    int8::RegionOptions region{.constant_parameters = options_.constant_parameters,
+                               .is_needed_outside = needed_outside(first, last)};
+    for (size_t i = 0; packed != nullptr && i < packed->parts.size(); ++i) {
+      if (packed->parts[i].node != static_cast<int32_t>(first)) continue;
+      region.packed = &packed->parts[i];
+      region.packed_owner = packed->owner;
+    }
     steps_[first].region = int8::Region::build(graph_, first, last, region, table);
     for (size_t i = first + 1; i < last; ++i) {
       steps_[i].is_inside = true;
@@ -73,6 +81,21 @@ std::vector<bool> Executor::needed_outside(size_t first, size_t last) const {
   for (const ValueId id : options_.keep) need(id);
   for (const auto& [id, data] : options_.placed) need(id);
   return needed;
+}
+
+const kernels::int8::Int8Table& Executor::int8_table() const {
+  return kernels::int8::int8_kernels(options_.int8_target ? *options_.int8_target
+                                                          : kernels::detect_cpu());
+}
+
+std::optional<ir::PackedSection> Executor::packed() const {
+  const kernels::int8::Int8Table& table = int8_table();
+  if (*table.name == '\0') return std::nullopt;
+  ir::PackedSection section{
+      .target = table.name, .version = table.pack_version, .parts = {}, .owner = nullptr};
+  for (const int8::Region* region : regions()) section.parts.push_back(region->packed());
+  if (section.parts.empty()) return std::nullopt;
+  return section;
 }
 
 std::vector<const int8::Region*> Executor::regions() const {
@@ -110,6 +133,39 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
   }
   workspace_ = std::make_unique<ir::Buffer>(workspace_bytes);
   return {};
+}
+
+// Constants that regions and kernels hold in layouts of their own need not lie here a second time.
+void Executor::release_packed() {
+  std::vector<bool> is_needed(graph_.values.size(), true);
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    const ValueKind kind = graph_.values[i].kind;
+    is_needed[i] = kind != ValueKind::kConstant &&
+                   (kind != ValueKind::kParameter || !options_.constant_parameters);
+  }
+  const auto need = [&](ValueId id) {
+    if (id != kNoValue) is_needed[static_cast<size_t>(id)] = true;
+  };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (step.is_inside) continue;
+    const std::vector<ValueId>& inputs =
+        step.region ? step.region->inputs() : graph_.nodes[i].inputs;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!step.kernel || step.kernel->needs_input(k)) need(inputs[k]);
+    }
+  }
+  for (const ValueId id : graph_.outputs) need(id);
+  for (const ValueId id : graph_.losses) need(id);
+  for (const ValueId id : graph_.output_masks) need(id);
+  for (const ir::Update& update : graph_.updates) {
+    need(update.value);
+    need(update.parameter);
+  }
+  for (const ValueId id : options_.keep) need(id);
+  for (size_t i = 0; i < is_needed.size(); ++i) {
+    if (!is_needed[i]) graph_.values[i].data = {};
+  }
 }
 
 void Executor::place_buffers() {
@@ -240,7 +296,8 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
 
 void Executor::run_step(const Step& step) {
   if (step.region) {
-    step.region->run(step.in, step.out, options_.profile ? nanoseconds_.data() : nullptr);
+    step.region->run(step.in, step.out, options_.pool,
+                     options_.profile ? nanoseconds_.data() : nullptr);
   } else if (step.is_inside) {
     return;
   } else if (step.kernel) {

@@ -28,6 +28,9 @@ struct ExecutorOptions {
   /// Computed values that must lie in the caller's memory (parameter gradients, side by side). One
   /// that shares storage with another value is left where it is: compare view() to find out.
   std::vector<std::pair<ir::ValueId, void*>> placed = {};
+  /// Constants from a file. What does not fit this graph, these kernels or the weights is derived
+  /// from the weights instead.
+  std::shared_ptr<const ir::PackedSection> packed = nullptr;
 };
 
 /// A graph ready to run. Not thread-safe: one run at a time.
@@ -63,6 +66,9 @@ class Executor {
   const ir::MemoryPlan& memory_plan() const { return plan_; }
   /// The int8 regions, in order.
   std::vector<const int8::Region*> regions() const;
+  /// What a file must hold so that the same graph is prepared without packing or proving; none if
+  /// nothing is. It refers to memory of this executor.
+  std::optional<ir::PackedSection> packed() const;
 
  private:
   struct Step {
@@ -78,6 +84,8 @@ class Executor {
   void run_step(const Step& step);
   Status prepare_steps(const ExecutorOptions& options);
   void find_regions();
+  void release_packed();
+  const kernels::int8::Int8Table& int8_table() const;
   std::vector<bool> needed_outside(size_t first, size_t last) const;
   void place_buffers();
   void link_views();

@@ -1,13 +1,15 @@
 // The table of CPU facets, made from ops.def.
 #include "runtime/kernel.h"
 
+#include "ops/selected.h"
+
 namespace ew::ops {
 
 #define EW_DECLARE_yes(name) \
   std::unique_ptr<runtime::Kernel> name##_cpu(const runtime::KernelContext& context);
 #define EW_DECLARE_no(name)
 #define EW_OP(name, Name, grad, cpu, ...) EW_DECLARE_##cpu(name)
-#include "ops/ops.def"
+#include EW_OPS_DEF
 #undef EW_OP
 /// Elementwise rows share one facet each (unary_cpu.cpp, binary_cpu.cpp); null if the row has none.
 runtime::PrepareFn find_elementwise_cpu(const OpDef& op);
@@ -26,7 +28,7 @@ const Row kRows[] = {
 #define EW_ROW_yes(name, Name) {&ops::k##Name, ops::name##_cpu},
 #define EW_ROW_no(name, Name)
 #define EW_OP(name, Name, grad, cpu, ...) EW_ROW_##cpu(name, Name)
-#include "ops/ops.def"
+#include EW_OPS_DEF
 #undef EW_OP
     {nullptr, nullptr}};
 

@@ -26,6 +26,12 @@ class Kernel {
   /// `workspace` has workspace_bytes() bytes, aligned to 64; `pool` may be null (one thread).
   virtual void run(ir::ConstViews in, ir::Views out, void* workspace, ThreadPool* pool) const = 0;
   virtual size_t workspace_bytes() const { return 0; }
+  /// False for a constant that the kernel holds in a layout of its own: run() does not look at it,
+  /// so its memory may go.
+  virtual bool needs_input(size_t index) const {
+    static_cast<void>(index);
+    return true;
+  }
 };
 
 /// Returns null for cases that the reference handles instead.

@@ -58,7 +58,7 @@ class Arguments {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, std::span<const CallSignature> own) : text_(text), own_(own) {}
 
   Result<Config> parse_all() {
     EW_TRY(Config value, parse_value(0));
@@ -152,7 +152,7 @@ class Parser {
     if (word == "None" || word == "null") return Config();
     const size_t dot = word.rfind('.');
     if (dot != std::string_view::npos) word.remove_prefix(dot + 1);
-    const CallSignature* signature = find_call_signature(word);
+    const CallSignature* signature = find(word);
     if (!accept('(')) {
       if (signature && signature->class_name == word) return keras_object(word, Config::map());
       return Config(word);
@@ -161,9 +161,19 @@ class Parser {
     return parse_arguments(Arguments(*signature), depth);
   }
 
-  static Error unknown_class(std::string_view word) {
+  const CallSignature* find(std::string_view word) const {
+    if (own_.empty()) return find_call_signature(word);
+    for (const CallSignature& s : own_) {
+      if (s.class_name == word) return &s;
+    }
+    return nullptr;
+  }
+
+  Error unknown_class(std::string_view word) const {
     std::vector<std::string> known;
-    for (const CallSignature& s : call_signatures()) known.emplace_back(s.class_name);
+    for (const CallSignature& s : own_.empty() ? call_signatures() : own_) {
+      known.emplace_back(s.class_name);
+    }
     return unknown_name("call", word, known);
   }
 
@@ -189,13 +199,14 @@ class Parser {
   }
 
   std::string_view text_;
+  std::span<const CallSignature> own_;  // empty: Keras' classes
   size_t at_ = 0;
 };
 
 }  // namespace
 
-Result<Config> parse_call(std::string_view text) {
-  auto parsed = Parser(text).parse_all();
+Result<Config> parse_call(std::string_view text, std::span<const CallSignature> own) {
+  auto parsed = Parser(text, own).parse_all();
   if (!parsed.ok()) return at(str("'", text.substr(0, 80), "'"), parsed.error());
   return parsed;
 }

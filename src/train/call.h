@@ -3,9 +3,11 @@
 //   ExponentialDecay(0.01, decay_steps=10000, decay_rate=0.9)
 //   Adam(ExponentialDecay(0.01, 100, 0.9), clipnorm=1.0)
 
+#include <span>
 #include <string_view>
 
 #include "base/config.h"
+#include "train/call_table.h"
 
 namespace ew::train {
 
@@ -14,8 +16,10 @@ namespace ew::train {
 /// (numbers, True/False/None, quoted strings, lists and tuples) become themselves; any other bare
 /// word becomes a string ("adam", "mse"). Package prefixes ("keras.optimizers.") are dropped.
 ///
+/// `own`: the calls that are known instead of Keras'.
+///
 /// Errors (all kInvalidArgument): a syntax error with its column; a class or keyword that Keras
 /// does not know, with the nearest word; too many arguments, or one given twice; nesting over 16.
-Result<Config> parse_call(std::string_view text);
+Result<Config> parse_call(std::string_view text, std::span<const CallSignature> own = {});
 
 }  // namespace ew::train

@@ -2,10 +2,14 @@
 sets. Standard library only."""
 
 import json
+import os
 import random
+import shutil
+import socket
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -94,3 +98,39 @@ class EdgewiseTest(unittest.TestCase):
         x = self.write_npy("rows.npy", count)
         self.run_edgewise("predict", model, "--input", x, "--output", self.path("predicted.npy"))
         return Path(self.path("predicted.npy")).read_bytes()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def is_listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+@unittest.skipUnless(MOSQUITTO, "mosquitto is not installed")
+class BrokerTest(EdgewiseTest):
+    """A test with real MQTT servers on loopback."""
+
+    def server(self, port):
+        conf = self.folder / f"{port}.conf"
+        conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                        "max_queued_messages 0\nmax_inflight_messages 0\n")
+        process = subprocess.Popen([MOSQUITTO, "-c", str(conf)], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.wait_for(lambda: is_listening(port))
+        return process
+
+    def wait_for(self, condition, seconds=30):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it did not happen in time")
+            time.sleep(0.02)

@@ -71,7 +71,10 @@ class TFLite(EdgewiseTest):
 
     def test_every_operator_written_back_gives_them_too(self):
         # The peers define a few operators differently, so a file is written for one of them.
+        # Custom operators are read, not written.
         for model, arrays in self.cases():
+            if model.stem.startswith("detection_"):
+                continue
             for peer, profile in PROFILES.items():
                 with self.subTest(f"{model.stem} for {peer}"):
                     if model.stem.startswith(NOT_WRITTEN):

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "formats/half_weights.h"
 #include "formats/onnx/tensor_data.h"
 #include "formats/onnx/write.h"
 
@@ -96,16 +97,23 @@ std::string Exporter::unique(const std::string& hint) {
 std::vector<std::string> Exporter::add_multi(const char* op, const std::vector<std::string>& inputs,
                                              size_t outputs, const ExportAttrs& attrs) {
   WireWriter node;
+  const std::string_view word(op);
+  const size_t colon = word.find(':');
+  const std::string_view type = word.substr(colon == std::string_view::npos ? 0 : colon + 1);
   size_t used = inputs.size();
   while (used > 0 && inputs[used - 1].empty()) --used;
   for (size_t i = 0; i < used; ++i) node.text(1, inputs[i]);
   std::vector<std::string> names;
   for (size_t i = 0; i < outputs; ++i) {
-    names.push_back(unique(str(op, "_", names_.size())));
+    names.push_back(unique(str(type, "_", names_.size())));
     node.text(2, names.back());
   }
   node.text(3, names[0]);
-  node.text(4, op);
+  node.text(4, std::string(type));
+  if (colon != std::string_view::npos) {
+    node.text(7, std::string(word.substr(0, colon)));
+    uses_runtime_domain_ = true;
+  }
   for (const auto& [key, value] : attrs) write_attribute(node, key, value);
   body_.message(1, node);
   return names;
@@ -220,7 +228,16 @@ std::string Exporter::kernel(ValueId id, const std::vector<int64_t>& perm, const
   if (t->dtype() == DType::kI8) {
     return dequantised(permuted(*t, perm).reshaped(shape), *own.quant, axis, g_.value(id).name);
   }
-  return initializer(permuted(*t, perm).reshaped(shape), g_.value(id).name);
+  const Tensor moved = permuted(*t, perm).reshaped(shape);
+  const std::string& hint = g_.value(id).name;
+  if (!is_shortened(moved, weights_)) return initializer(moved, hint);
+  const Result<Tensor> half = shorten(moved, weights_, hint);
+  if (!half.ok()) {
+    fail(half.error());
+    return "";
+  }
+  constexpr int64_t kFloat = 1;  // TensorProto.DataType
+  return add("Cast", {initializer(*half, hint)}, {{"to", kFloat}});
 }
 
 std::string Exporter::vector(ValueId id) {
@@ -271,16 +288,24 @@ Result<std::string> Exporter::run() {
   model.text(2, "edgewise");
   model.text(7, body_.data() + graph_name.data() + initializers_.data() + ports_.data());
   model.message(8, opset);
+  if (uses_runtime_domain_) {
+    WireWriter runtime;
+    runtime.text(1, "com.microsoft");
+    runtime.varint(2, 1);
+    model.message(8, runtime);
+  }
   if (model.data().size() > kMaxBytes) {
     return make_error(ErrorCode::kResourceLimit, "the model exceeds 2 GiB");
   }
   return model.data();
 }
 
-Result<std::string> export_graph(const ir::Graph& graph) { return Exporter(graph).run(); }
+Result<std::string> export_graph(const ir::Graph& graph, DType weights) {
+  return Exporter(graph, weights).run();
+}
 
-Status write_onnx(const ir::Graph& graph, const std::string& path) {
-  EW_TRY(const std::string bytes, export_graph(graph));
+Status write_onnx(const ir::Graph& graph, const std::string& path, DType weights) {
+  EW_TRY(const std::string bytes, export_graph(graph, weights));
   return write_file_atomic(path, bytes);
 }
 

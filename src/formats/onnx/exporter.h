@@ -25,7 +25,9 @@ using ExportAttrs = std::vector<std::pair<const char*, ExportAttr>>;
 /// one with the channels first. The first error sticks.
 class Exporter {
  public:
-  explicit Exporter(const ir::Graph& graph) : g_(graph) {}
+  /// `weights`: the dtype of float kernels.
+  explicit Exporter(const ir::Graph& graph, DType weights = DType::kF32)
+      : g_(graph), weights_(weights) {}
 
   Result<std::string> run();
 
@@ -40,7 +42,8 @@ class Exporter {
   /// The stored data of a parameter or constant, or null.
   const Tensor* constant(ValueId id) const;
 
-  /// Adds a node with one output and returns that one's name.
+  /// Adds a node with one output and returns that one's name. An operator of another domain than
+  /// ONNX' own is written "domain:Name".
   std::string add(const char* op, const std::vector<std::string>& inputs,
                   const ExportAttrs& attrs = {});
   std::vector<std::string> add_multi(const char* op, const std::vector<std::string>& inputs,
@@ -69,6 +72,7 @@ class Exporter {
   void write_ports();
 
   const ir::Graph& g_;
+  DType weights_;
   Status status_;
   WireWriter body_;
   WireWriter initializers_;
@@ -76,12 +80,14 @@ class Exporter {
   std::map<ValueId, std::string> plain_;
   std::map<ValueId, std::string> first_;
   std::set<std::string> names_;
+  bool uses_runtime_domain_ = false;
 };
 
 /// Writes one node of the graph; false if the operator has no form.
 bool export_node(Exporter& e, const ir::Node& node);
 bool export_window_node(Exporter& e, const ir::Node& node);
 bool export_recurrent_node(Exporter& e, const ir::Node& node);
+bool export_signal_node(Exporter& e, const ir::Node& node);
 
 /// Dimension d of a channels-last tensor as the channels-first one counts it.
 inline int64_t first_axis(int64_t d, int rank) { return d == 0 ? 0 : d == rank - 1 ? 1 : d + 1; }

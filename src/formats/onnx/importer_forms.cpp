@@ -49,11 +49,11 @@ ValueId Importer::form(Val& value, Layout layout) {
   if (value.form[layout] != kNoValue) return value.form[layout];
   const auto other = static_cast<Layout>(1 - layout);
   if (value.form[other] == kNoValue) {
-    const bool is_int8 = value.int8 && !value.is_stored &&
-                         (value.int8->id[0] != kNoValue || value.int8->id[1] != kNoValue);
-    if (is_int8) {
-      const Layout from = value.int8->id[layout] != kNoValue ? layout : other;
-      value.form[from] = builder_.add(ops::kDequantize, {value.int8->id[from]});
+    const bool has_id =
+        value.int8 && (value.int8->id[0] != kNoValue || value.int8->id[1] != kNoValue);
+    if (value.int8 && !value.is_stored && (has_id || value.int8->make)) {
+      const Layout from = has_id && value.int8->id[layout] == kNoValue ? other : layout;
+      value.form[from] = builder_.add(ops::kDequantize, {int8_form(value, from)});
     } else if (value.make) {
       value.form[kPlain] = value.make();
     } else if (value.has_dims) {

@@ -82,10 +82,10 @@ void add_quantized_form(Call& c, const ValPtr& real, Val& out, ValueId scale, Va
     if (has_int8(*real)) {  // another scale
       return m->typed_int8(m->b().add(ops::kQuantize, {m->int8_form(*real, layout)}), params);
     }
-    const ValueId x = m->form(*real, layout);
+    ValueId x = m->form(*real, layout);
     if (!m->ok()) return kNoValue;
     if (m->b().type(x).dtype != DType::kF32) {
-      return m->b().fail(unsupported("quantising ", m->b().type(x)));
+      x = m->emit(ops::kCast, {x}, {{"to", std::string(dtype_name(DType::kF32))}});
     }
     return m->typed_int8(m->b().add(ops::kQuantize, {x}), params);
   };

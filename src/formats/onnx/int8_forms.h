@@ -58,6 +58,7 @@ bool read_int8_add(Call& c);
 bool read_int8_pool(Call& c, const char* kind);
 bool read_int8_mean(Call& c);
 bool read_int8_softmax(Call& c);
+bool read_int8_concat(Call& c);
 bool read_int8_qlinear_conv(Call& c);
 
 }  // namespace ew::formats::onnx

@@ -61,6 +61,26 @@ std::string reduction(Call& c) {
   return given == "none" ? "set" : given;
 }
 
+// A table of places f * step + i is what cutting a signal into all its frames looks like in a file;
+// kNoValue for any other.
+ValueId overlapping_frames(Call& c, ValueId x, ValueId ids, int axis) {
+  const Tensor* table = c.m().constant(ids);
+  if (table == nullptr || table->shape().rank() != 2 || table->size() == 0) return kNoValue;
+  const int64_t frames = table->shape()[0];
+  const int64_t length = table->shape()[1];
+  const Tensor wide = table->cast(DType::kI64);
+  const auto places = wide.values<int64_t>();
+  const int64_t step = frames > 1 ? places[static_cast<size_t>(length)] : length;
+  const int64_t size = c.shape(x)[axis];
+  if (step < 1 || length > size || (size - length) / step + 1 != frames) return kNoValue;
+  for (int64_t f = 0; f < frames; ++f) {
+    for (int64_t i = 0; i < length; ++i) {
+      if (places[static_cast<size_t>(f * length + i)] != f * step + i) return kNoValue;
+    }
+  }
+  return c.emit(ops::kFrame, {x}, {{"axis", int64_t{axis}}, {"length", length}, {"step", step}});
+}
+
 }  // namespace
 
 void read_gather(Call& c) {
@@ -98,6 +118,9 @@ void read_gather(Call& c) {
   if (size == kUnknown) {
     c.need_static(x, "the gathered axis");
     return;
+  }
+  if (const ValueId frames = overlapping_frames(c, x, ids, axis); frames != kNoValue) {
+    return c.set(0, frames);
   }
   const int ids_rank = c.rank(ids);
   const int rank = c.rank(x);

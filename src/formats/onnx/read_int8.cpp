@@ -61,8 +61,7 @@ bool emit_conv(Call& c, const ConvOperands& o, const OutputQuant& out) {
   }
   const int64_t channels = c.shape(x)[-1];
   const bool is_depthwise = groups > 1 && groups == channels && kernel[1] == 1;
-  if (channels == kUnknown || channels != kernel[1] * groups || kernel[0] % groups != 0 ||
-      (groups > 1 && !is_depthwise)) {
+  if (channels == kUnknown || channels != kernel[1] * groups || kernel[0] % groups != 0) {
     return false;
   }
   std::vector<int64_t> perm;
@@ -81,6 +80,7 @@ bool emit_conv(Call& c, const ConvOperands& o, const OutputQuant& out) {
   std::rotate(plain.dims().begin() + 1, plain.dims().end() - 1, plain.dims().end());
   Attrs attrs =
       clamped(window_attrs(read_window(c, plain, {kernel.begin() + 2, kernel.end()})), out);
+  if (!is_depthwise && groups > 1) attrs.set("groups", groups);
   const auto in = product_operands(c, *o.x, x, *w, w_id, kernel[0], o.bias);
   if (!in || !c.ok()) return false;
   const OpDef& op = is_depthwise ? ops::kDepthwiseConv : ops::kConv;
@@ -187,6 +187,30 @@ bool read_int8_softmax(Call& c) {
   if (axis != 1 && axis != -1) return false;
   set_result(c, int8_result(c, ops::kSoftmax, {id}, {{"axis", int64_t{-1}}}, out->params, kPlain),
              *out);
+  return true;
+}
+
+bool read_int8_concat(Call& c) {
+  std::vector<ValPtr> values;
+  bool is_last = false;
+  for (size_t i = 0; i < c.count() && c.ok(); ++i) {
+    values.push_back(c.val(i));
+    if (!c.ok() || !has_int8(*values.back())) return false;
+    is_last = is_last || layout_of(*values.back()) == kLast;
+  }
+  if (!c.ok() || values.empty()) return false;
+  const std::optional<OutputQuant> out = output_quant(c);
+  if (!out || out->is_clamped) return false;
+  const Layout layout = is_last ? kLast : kPlain;
+  std::vector<ValueId> parts;
+  for (const ValPtr& v : values) parts.push_back(c.m().int8_form(*v, layout));
+  if (!c.ok()) return false;
+  const int rank = c.rank(parts[0]);
+  int64_t axis = c.integer("axis", 1);
+  if (axis < 0) axis += rank;
+  if (axis < 0 || axis >= rank) return false;
+  if (is_last && rank >= 3 && axis > 0) axis = axis == 1 ? rank - 1 : axis - 1;
+  set_result(c, int8_result(c, ops::kConcat, parts, {{"axis", axis}}, out->params, layout), *out);
   return true;
 }
 

@@ -110,6 +110,20 @@ void arg(Call& c, bool smallest) {
   c.set(0, c.reshape(y, reshape_target(c, y, std::move(target))));
 }
 
+// re^2 + im^2 of a transform is one of its outputs; kNoValue for anything else.
+ValueId power_of_transform(Call& c, ValueId x, const std::vector<int64_t>& axes, bool keep) {
+  const ir::Node* node = c.ok() ? c.m().b().graph().producer(x) : nullptr;
+  if (node == nullptr || node->op != &ops::kDft || node->attrs.text("output") != "complex") {
+    return kNoValue;
+  }
+  const int last = c.rank(x) - 1;
+  const bool is_over_pairs = axes.size() == 1 && (axes[0] == last || axes[0] == -1) && !keep;
+  if (!is_over_pairs) return kNoValue;
+  Attrs attrs = node->attrs;
+  attrs.set("output", std::string("power"));
+  return c.emit(ops::kDft, {node->inputs[0]}, std::move(attrs));
+}
+
 }  // namespace
 
 void read_reduce_max(Call& c) { plain(c, "max", 18); }
@@ -133,6 +147,7 @@ void read_reduce_l2(Call& c) {
 
 void read_reduce_sum_square(Call& c) {
   reduction(c, 18, [&](ValueId x, const auto& axes, bool keep) {
+    if (const ValueId power = power_of_transform(c, x, axes, keep); power != kNoValue) return power;
     return sum(c, square(c, x), axes, keep);
   });
 }

@@ -336,6 +336,7 @@ void read_transpose(Call& c) {
 }
 
 void read_concat(Call& c) {
+  if (read_int8_concat(c)) return;
   std::vector<ValPtr> values;
   bool has_dims = false;
   bool all_last = true;

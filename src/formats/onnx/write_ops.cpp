@@ -4,6 +4,7 @@
 
 #include "formats/onnx/exporter.h"
 #include "formats/onnx/tensor_data.h"
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::formats::onnx {
@@ -221,8 +222,57 @@ bool export_binary(Exporter& e, const Node& node) {
   return false;
 }
 
+/// MatMulNBits of ONNX Runtime's own domain: [outputs, groups, bytes], values plus 8, the first of
+/// two in the low half.
+std::string grouped_product(Exporter& e, const Node& node) {
+  const Tensor& w = *e.constant(node.inputs[1]);
+  const ir::QuantParams& q = *w.type().quant;
+  const int64_t rows = w.shape()[0];
+  const int64_t columns = w.shape()[1];
+  const int64_t group = ops::scale_group(w.type());
+  const int64_t groups = ops::group_count(rows, group);
+  const int64_t bytes = group / 2;
+  Tensor packed(DType::kU8, Shape{columns, groups, bytes});
+  Tensor scales(DType::kF32, Shape{columns * groups});
+  const auto values = w.values<int8_t>();
+  const auto out = packed.mutable_values<uint8_t>();
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t g = 0; g < groups; ++g) {
+      scales.mutable_values<float>()[static_cast<size_t>(c * groups + g)] =
+          q.scales[static_cast<size_t>(g * columns + c)];
+      for (int64_t i = 0; i < 2 * bytes; ++i) {
+        const int64_t row = g * group + i;
+        const bool exists = row < rows;
+        const int value = exists ? values[static_cast<size_t>(row * columns + c)] : 0;
+        out[static_cast<size_t>((c * groups + g) * bytes + i / 2)] |=
+            static_cast<uint8_t>((value + 8) << (i % 2 * 4));
+      }
+    }
+  }
+  const std::string& hint = e.graph().value(node.inputs[1]).name;
+  return e.add("com.microsoft:MatMulNBits",
+               {e.name(node.inputs[0]), e.initializer(packed, hint), e.initializer(scales, hint)},
+               {{"K", rows},
+                {"N", columns},
+                {"bits", int64_t{4}},
+                {"block_size", group},
+                {"accuracy_level", int64_t{4}}});
+}
+
+bool is_grouped(const Exporter& e, ValueId w) {
+  return ops::scale_group(e.type(w)) > 0 && e.constant(w) != nullptr;
+}
+
 bool export_product(Exporter& e, const Node& node) {
   const ValueId x = node.inputs[0];
+  if (node.op == &ops::kDense && is_grouped(e, node.inputs[1])) {
+    std::string y = grouped_product(e, node);
+    if (node.inputs.size() > 2 && node.inputs[2] != kNoValue) {
+      y = e.add("Add", {y, e.vector(node.inputs[2])});
+    }
+    e.set(node.outputs[0], clamped(e, node, y));
+    return true;
+  }
   if (node.op == &ops::kDense) {
     const Shape& w = e.type(node.inputs[1]).shape;
     const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
@@ -411,7 +461,8 @@ bool export_index(Exporter& e, const Node& node) {
 bool export_node(Exporter& e, const Node& node) {
   return export_window_node(e, node) || export_product(e, node) || export_unary(e, node) ||
          export_binary(e, node) || export_composed(e, node) || export_reduction(e, node) ||
-         export_reshape(e, node) || export_index(e, node) || export_recurrent_node(e, node);
+         export_reshape(e, node) || export_index(e, node) || export_recurrent_node(e, node) ||
+         export_signal_node(e, node);
 }
 
 }  // namespace ew::formats::onnx

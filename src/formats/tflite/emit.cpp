@@ -1,7 +1,10 @@
 #include "formats/tflite/emit.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "formats/half_weights.h"
+#include "ops/hybrid.h"
 #include "ops/int8.h"
 
 namespace ew::formats::tflite {
@@ -29,10 +32,24 @@ const Tensor* EmitContext::constant(size_t i) const {
   return is_fixed ? &value.data : nullptr;
 }
 
+// Runtimes have dense layers with a real input and weights of four bits.
+static bool is_four_bits(const EmitContext& c, size_t i, const Tensor& w) {
+  constexpr int64_t kLeast = 4096;
+  if (i != 1 || c.node.op != &ops::kDense || c.in_type(0).quant || w.dtype() != DType::kI8 ||
+      w.size() < kLeast) {
+    return false;
+  }
+  const auto values = w.values<int8_t>();
+  return std::all_of(values.begin(), values.end(), [](int8_t v) { return v >= -8 && v <= 7; });
+}
+
 Result<int32_t> EmitContext::weight(size_t i, const std::vector<int64_t>& perm,
                                     const std::vector<int64_t>& shape, int axis) const {
   const Tensor* data = constant(i);
   if (data == nullptr) return unsupported("weights that are computed at run time");
+  if (data->type().quant && ops::scale_group(data->type()) > 0) {
+    return unsupported("scales for groups of inputs; write .onnx, or one scale per output");
+  }
   Tensor moved = *data;
   if (!perm.empty()) {
     const ir::Attrs attrs{{"perm", perm}};
@@ -49,7 +66,12 @@ Result<int32_t> EmitContext::weight(size_t i, const std::vector<int64_t>& perm,
     q.axis = q.scales.size() > 1 ? axis : -1;
     moved.set_quant(std::make_shared<const QuantParams>(std::move(q)));
   }
-  return file.constant(moved, file.graph().value(node.inputs[i]).name);
+  const std::string& own = file.graph().value(node.inputs[i]).name;
+  if (is_four_bits(*this, i, moved)) return file.nibbles(moved, own);
+  if (!is_shortened(moved, file.weights())) return file.constant(moved, own);
+  EW_TRY(const Tensor half, shorten(moved, file.weights(), own));
+  return step(BuiltinOperator::kDequantize, {file.constant(half, own)}, moved.type(),
+              str("weights_", i).c_str());
 }
 
 int32_t EmitContext::step(BuiltinOperator code, const std::vector<int32_t>& inputs,

@@ -14,6 +14,8 @@ Result<ElementType> element_type(DType dtype) {
       return ElementType::kFloat32;
     case DType::kI8:
       return ElementType::kInt8;
+    case DType::kF16:
+      return ElementType::kFloat16;
     case DType::kU8:
       return ElementType::kUint8;
     case DType::kI16:
@@ -73,15 +75,29 @@ int version_of(BuiltinOperator code, bool is_int8) {
   }
 }
 
+/// The first of two values in the low half of a byte.
+std::vector<uint8_t> pack_nibbles(const Tensor& data) {
+  const auto values = data.values<int8_t>();
+  std::vector<uint8_t> out((values.size() + 1) / 2, 0);
+  for (size_t i = 0; i < values.size(); ++i) {
+    out[i / 2] |= static_cast<uint8_t>((values[i] & 15) << (i % 2 * 4));
+  }
+  return out;
+}
+
 }  // namespace
 
-FileBuilder::FileBuilder(const ir::Graph& graph, const ir::Graph& open)
-    : graph_(graph), open_(open), subgraph_(root_.append(2)), tensors_(graph.values.size(), -1) {
+FileBuilder::FileBuilder(const ir::Graph& graph, const ir::Graph& open, DType weights)
+    : graph_(graph),
+      open_(open),
+      weights_(weights),
+      subgraph_(root_.append(2)),
+      tensors_(graph.values.size(), -1) {
   root_.append(4);
 }
 
 int32_t FileBuilder::add_tensor(const TensorType& type, const Shape& signature, std::string name,
-                                const Tensor* data) {
+                                const Tensor* data, bool is_nibbles) {
   const Result<ElementType> element = element_type(type.dtype);
   if (!element.ok()) {
     if (status_.ok()) status_ = at(name, element.error());
@@ -93,11 +109,15 @@ int32_t FileBuilder::add_tensor(const TensorType& type, const Shape& signature, 
     return std::vector<int32_t>(shape.begin(), shape.end());
   };
   t.list(0, narrow(type.shape));
-  t.scalar(1, static_cast<int8_t>(*element));
+  t.scalar(1, static_cast<int8_t>(is_nibbles ? ElementType::kInt4 : *element));
   if (data != nullptr) {
     t.scalar(2, buffers_++);
     FlatTable& buffer = root_.append(4);
-    buffer.bytes(0, {static_cast<const uint8_t*>(data->data()), data->size_bytes()});
+    if (is_nibbles) {
+      buffer.bytes(0, pack_nibbles(*data));
+    } else {
+      buffer.bytes(0, {static_cast<const uint8_t*>(data->data()), data->size_bytes()});
+    }
   }
   t.text(3, name);
   if (type.quant) {
@@ -125,6 +145,10 @@ int32_t FileBuilder::tensor(ValueId id) {
 
 int32_t FileBuilder::constant(const Tensor& data, const std::string& name) {
   return add_tensor(data.type(), data.shape(), name, &data);
+}
+
+int32_t FileBuilder::nibbles(const Tensor& data, const std::string& name) {
+  return add_tensor(data.type(), data.shape(), name, &data, true);
 }
 
 int32_t FileBuilder::ints(const std::vector<int64_t>& values, const std::string& name) {

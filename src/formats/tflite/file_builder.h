@@ -19,16 +19,19 @@ using ir::ValueId;
 class FileBuilder {
  public:
   /// `graph` has static shapes; `open` is the same graph before its unknown sizes became 1. Both
-  /// must outlive this object.
-  FileBuilder(const ir::Graph& graph, const ir::Graph& open);
+  /// must outlive this object. `weights`: the dtype of float kernels.
+  FileBuilder(const ir::Graph& graph, const ir::Graph& open, DType weights);
 
   const ir::Graph& graph() const { return graph_; }
   const ir::Graph& open() const { return open_; }
+  DType weights() const { return weights_; }
 
   /// The file's tensor for a value of the graph; its contents too if it never changes.
   int32_t tensor(ValueId id);
   /// A constant of its own.
   int32_t constant(const ir::Tensor& data, const std::string& name);
+  /// The same for int8 values in [-8, 7], two to a byte (INT4).
+  int32_t nibbles(const ir::Tensor& data, const std::string& name);
   int32_t ints(const std::vector<int64_t>& values, const std::string& name);
   int32_t number(float value, const std::string& name);
   /// A tensor between two operators that stand for one node.
@@ -46,12 +49,13 @@ class FileBuilder {
 
  private:
   int32_t add_tensor(const ir::TensorType& type, const Shape& signature, std::string name,
-                     const ir::Tensor* data);
+                     const ir::Tensor* data, bool is_nibbles = false);
   void add_ports(int field, const std::vector<ValueId>& ids, FlatTable& signature,
                  int signature_field);
 
   const ir::Graph& graph_;
   const ir::Graph& open_;
+  DType weights_;
   FlatTable root_;
   FlatTable& subgraph_;
   FlatTable no_options_;

@@ -59,6 +59,7 @@ class OpContext {
   size_t inputs() const { return op_.inputs.size(); }
   size_t outputs() const { return op_.outputs.size(); }
   BuiltinOperator code() const { return op_.code; }
+  std::span<const uint8_t> custom_options() const { return op_.custom_options; }
   bool has_input(size_t i) const { return i < op_.inputs.size() && op_.inputs[i] >= 0; }
 
   /// Input i. Error kInvalidData if it is absent.
@@ -115,6 +116,7 @@ std::span<const Lowering> index_lowerings();
 std::span<const Lowering> reduction_lowerings();
 std::span<const Lowering> select_lowerings();
 LowerFn find_lowering(BuiltinOperator code);
+LowerFn find_custom_lowering(std::string_view name);
 
 /// A fused activation as real bounds. Error kUnsupported for one that is no clamp.
 Result<std::pair<double, double>> clamp_of(Activation activation);

@@ -74,7 +74,8 @@ class Importer {
   }
 
   Status add_operator(const OperatorInfo& op) {
-    const LowerFn build = op.code == kCustom ? nullptr : find_lowering(op.code);
+    const LowerFn build =
+        op.code == kCustom ? find_custom_lowering(op.custom) : find_lowering(op.code);
     if (build == nullptr) return unsupported("is not supported");
     if (op.outputs.empty()) return invalid_data("has no output");
     const std::string& name = tensors_.info(op.outputs[0]).name;

@@ -52,6 +52,17 @@ TEST_CASE("tflite: sparse weights are made dense") {
   CHECK(model.graph.type(model.graph.nodes[0].inputs[1]).shape == Shape{16, 8});
 }
 
+TEST_CASE("tflite: a detector's options are those of the file") {
+  const ir::Model model = read("detection_regular_many");
+  REQUIRE(model.graph.nodes.size() == 1);
+  const ir::Node& node = model.graph.nodes[0];
+  CHECK(node.op == &ops::kDetectionPostprocess);
+  CHECK(node.attrs.integer("max_detections") == 100);
+  CHECK(node.attrs.integer("num_classes") == 20);
+  CHECK(node.attrs.flag("regular"));
+  CHECK(node.attrs.numbers("scale") == std::vector<double>{10, 10, 5, 5});
+}
+
 TEST_CASE("tflite: a written model is the same graph") {
   for (const char* name : {"conv_i8", "depthwise_dilated_i8", "resize_bilinear_align_i8",
                            "transpose_conv_short_f32", "hybrid_dense_channel_asym"}) {
@@ -83,12 +94,14 @@ TEST_CASE("tflite: an operator that the format has not is an error with its laye
 }
 
 TEST_CASE("tflite: a damaged file is an error, whatever byte is hit") {
-  const std::vector<uint8_t> good = fixture("conv_i8");
-  for (size_t i = 0; i < good.size(); ++i) {
-    std::vector<uint8_t> bytes = good;
-    bytes[i] ^= 0xff;
-    const auto model = read_tflite(bytes, "damaged", ir::Int8Profile::kTflm);
-    if (!model.ok()) CHECK(model.error().code != ErrorCode::kInternal);
+  for (const char* name : {"conv_i8", "detection_fast"}) {
+    const std::vector<uint8_t> good = fixture(name);
+    for (size_t i = 0; i < good.size(); ++i) {
+      std::vector<uint8_t> bytes = good;
+      bytes[i] ^= 0xff;
+      const auto model = read_tflite(bytes, "damaged", ir::Int8Profile::kTflm);
+      if (!model.ok()) CHECK(model.error().code != ErrorCode::kInternal);
+    }
   }
 }
 

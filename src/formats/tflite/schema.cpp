@@ -71,6 +71,7 @@ OperatorInfo read_operator(FlatBuffer& file, const Table& t, size_t number,
   out.inputs = t.list<int32_t>(1);
   out.outputs = t.list<int32_t>(2);
   out.options = t.table(4);
+  if (out.code == kCustom) out.custom_options = t.bytes(5);
   return out;
 }
 

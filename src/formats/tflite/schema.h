@@ -77,6 +77,7 @@ struct OperatorInfo {
   std::vector<int32_t> inputs;
   std::vector<int32_t> outputs;
   Table options;
+  std::span<const uint8_t> custom_options;  ///< part of the file
 };
 
 /// A name for an input or output ("serving_default" signatures).

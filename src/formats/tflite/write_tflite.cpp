@@ -5,10 +5,10 @@
 #include "ops/passes.h"
 
 namespace ew::formats {
-Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph) {
+Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph, DType weights) {
   EW_TRY(const ir::Graph open, ops::fuse_clamps(graph));
   EW_TRY(const ir::Graph fixed, ir::for_one_sample(open));
-  tflite::FileBuilder file(fixed, open);
+  tflite::FileBuilder file(fixed, open, weights);
   for (const ir::ValueId id : fixed.inputs) file.tensor(id);
   for (size_t i = 0; i < fixed.nodes.size(); ++i) {
     const ir::Node& node = fixed.nodes[i];

@@ -9,7 +9,7 @@ namespace ew::formats {
 
 /// The bytes of a .tflite file for a graph in inference form, quantised or not. Open sizes are
 /// written as 1 with an open signature. Error kUnsupported names the node whose operator the format
-/// has not.
-Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph);
+/// has not. `weights` is how float kernels are stored: kF32, or kF16 behind DEQUANTIZE.
+Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph, DType weights = DType::kF32);
 
 }  // namespace ew::formats

@@ -43,9 +43,12 @@ bool verify(const uint8_t* signature, const uint8_t* data, size_t size, const ui
   return crypto_sign_verify_detached(signature, data, size, public_key) == 0;
 }
 
+// Tokens are 256 random bits, which no cost makes harder to guess; 4 MiB keep an agent small.
+constexpr unsigned long long kHashPasses = 3;
+constexpr size_t kHashBytes = size_t{4} << 20;
+
 bool hash_password(char* out, const char* password, size_t size) {
-  return crypto_pwhash_str_alg(out, password, size, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                               crypto_pwhash_MEMLIMIT_INTERACTIVE,
+  return crypto_pwhash_str_alg(out, password, size, kHashPasses, kHashBytes,
                                crypto_pwhash_ALG_ARGON2ID13) == 0;
 }
 

@@ -1,6 +1,7 @@
 // The operators of binary.def.
 #include "ops/binary/binary_i8.h"
 #include "ops/int16.h"
+#include "ops/selected.h"
 
 namespace ew::ops {
 namespace math {
@@ -167,7 +168,7 @@ Result<std::vector<TensorType>> infer_compare(InputTypes in, const Attrs& attrs)
       for_each_pair<T, bool>(in, out, [](T x, T y) { return static_cast<bool>(f); }); \
     });                                                                               \
   }
-#include "ops/binary/binary.def"
+#include EW_BINARY_DEF
 #undef EW_BINARY
 #undef EW_COMPARE
 
@@ -193,7 +194,7 @@ std::span<const AttrDef> attrs_of(std::string_view name) {
                     .max_inputs = 2,        \
                     .infer = infer_compare, \
                     .reference = id##_reference};
-#include "ops/binary/binary.def"
+#include EW_BINARY_DEF
 #undef EW_BINARY
 #undef EW_COMPARE
 

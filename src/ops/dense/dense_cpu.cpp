@@ -1,10 +1,51 @@
 // Dense as one matrix product over all rows, with the bias in its epilogue.
 #include "runtime/cpu_facet.h"
+#include "runtime/hybrid_kernel.h"
+#include "runtime/packed_weights.h"
 
 namespace ew::ops {
+namespace {
+
+class Dense final : public runtime::Kernel {
+ public:
+  Dense(const kernels::GemmArgs& args, const ir::Tensor* w) : args_(args) {
+    if (w == nullptr) return;
+    args_.b = w->values<float>().data();
+    packed_ = runtime::PackedWeights(runtime::cpu().gemm_packed_bytes(args_), [&](float* packed) {
+      runtime::cpu().gemm_pack(args_, packed);
+    });
+    args_.is_packed = true;
+  }
+  void run(ConstViews in, Views out, void* workspace, ThreadPool* pool) const override {
+    kernels::GemmArgs args = args_;
+    args.a = in[0].as<float>();
+    args.bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
+    args.c = out[0].as<float>();
+    if (is_streamed()) {
+      return runtime::cpu().halves.gemm(args, packed_.halves(), packed_.type(), pool);
+    }
+    args.b = args.is_packed ? packed_.floats(workspace, pool) : in[1].as<float>();
+    runtime::cpu().gemm(args, runtime::offset(workspace, packed_.workspace_bytes()), pool);
+  }
+  size_t workspace_bytes() const override {
+    if (is_streamed()) return 0;
+    return packed_.workspace_bytes() +
+           runtime::cpu().gemm_workspace_bytes(args_, runtime::kMaxThreads);
+  }
+  bool needs_input(size_t index) const override { return index != 1 || !args_.is_packed; }
+
+ private:
+  bool is_streamed() const { return packed_.is_half() && args_.m <= kernels::kMaxHalfRows; }
+
+  kernels::GemmArgs args_;
+  runtime::PackedWeights packed_;
+};
+
+}  // namespace
 
 std::unique_ptr<runtime::Kernel> dense_cpu(const runtime::KernelContext& c);
 std::unique_ptr<runtime::Kernel> dense_cpu(const runtime::KernelContext& c) {
+  if (runtime::is_hybrid(c)) return runtime::hybrid_dense(c);
   if (!runtime::is_f32(c)) return nullptr;
   kernels::GemmArgs args;
   args.m = c.in[0]->shape.product(0, c.in[0]->shape.rank() - 1);
@@ -14,17 +55,7 @@ std::unique_ptr<runtime::Kernel> dense_cpu(const runtime::KernelContext& c) {
   args.ldb = args.n;
   args.ldc = args.n;
   args.clamp = runtime::clamp_of(c.node);
-  const size_t bytes = runtime::cpu().gemm_workspace_bytes(args, runtime::kMaxThreads);
-  return runtime::make_kernel(
-      [args](ConstViews in, Views out, void* workspace, ThreadPool* pool) {
-        kernels::GemmArgs run = args;
-        run.a = in[0].as<float>();
-        run.b = in[1].as<float>();
-        run.bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
-        run.c = out[0].as<float>();
-        runtime::cpu().gemm(run, workspace, pool);
-      },
-      bytes);
+  return std::make_unique<Dense>(args, c.constants[1]);
 }
 
 }  // namespace ew::ops

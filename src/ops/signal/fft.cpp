@@ -8,8 +8,6 @@
 namespace ew::ops::signal {
 namespace {
 
-constexpr int64_t kLargestRadix = 13;
-
 // exp(-2 pi i k / n), with k reduced first: large angles would lose digits.
 std::pair<double, double> root(int64_t k, int64_t n) {
   const double angle = 2 * std::numbers::pi * static_cast<double>(k % n) / static_cast<double>(n);

@@ -8,6 +8,9 @@
 
 namespace ew::ops::signal {
 
+/// Most rows that are transformed side by side.
+inline constexpr int64_t kMaxLanes = 16;
+
 /// Re and im of a table, in both precisions.
 struct FftTable {
   std::vector<double> re, im;

@@ -14,7 +14,18 @@
 
 #include "ops/signal/fft.h"
 
+// Inputs and outputs of a pass lie in different arrays, which compilers lose sight of when they
+// inline.
+#if defined(__clang__)
+#define EW_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define EW_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 namespace ew::ops::signal {
+
+/// Elements that are moved between rows and lanes at a time.
+static constexpr int64_t kBlock = 16;
 
 template <typename T>
 static inline const T* re_of(const FftTable& t) {
@@ -58,6 +69,7 @@ static inline void radix2(const Butterfly<T>& b) {
   T* __restrict yr = b.out_re;
   T* __restrict yi = b.out_im;
   const int64_t n = b.count, step = b.step;
+  EW_INDEPENDENT
   for (int64_t q = 0; q < n; ++q) {
     const T ar = re[q], ai = im[q], br = re[q + step], bi = im[q + step];
     yr[q] = ar + br;
@@ -75,6 +87,7 @@ static inline void radix3(const Butterfly<T>& b) {
   T* __restrict yr = b.out_re;
   T* __restrict yi = b.out_im;
   const int64_t n = b.count, step = b.step;
+  EW_INDEPENDENT
   for (int64_t q = 0; q < n; ++q) {
     const T sr = re[q + step] + re[q + 2 * step], si = im[q + step] + im[q + 2 * step];
     const T dr = kSin * (re[q + step] - re[q + 2 * step]);
@@ -96,6 +109,7 @@ static inline void radix4(const Butterfly<T>& b) {
   T* __restrict yr = b.out_re;
   T* __restrict yi = b.out_im;
   const int64_t n = b.count, step = b.step;
+  EW_INDEPENDENT
   for (int64_t q = 0; q < n; ++q) {
     const T pr = re[q] + re[q + 2 * step], pi = im[q] + im[q + 2 * step];
     const T mr = re[q] - re[q + 2 * step], mi = im[q] - im[q + 2 * step];
@@ -120,6 +134,7 @@ static inline void radix5(const Butterfly<T>& b) {
   T* __restrict yr = b.out_re;
   T* __restrict yi = b.out_im;
   const int64_t n = b.count, step = b.step;
+  EW_INDEPENDENT
   for (int64_t q = 0; q < n; ++q) {
     const T ar = re[q + step] + re[q + 4 * step], ai = im[q + step] + im[q + 4 * step];
     const T br = re[q + step] - re[q + 4 * step], bi = im[q + step] - im[q + 4 * step];
@@ -231,64 +246,100 @@ static void transform(const FftPlan& plan, T* re, T* im, int64_t lanes, T* work)
   turn_rows(plan.chirp, plan.n, lanes, c_re, c_im, re, im);
 }
 
-/// Rows of x side by side, padded with zeros or cut.
+/// Rows of x side by side, padded with zeros or cut. In blocks: what is read of each row and
+/// written for all of them stays in the nearest cache.
 template <typename IO, typename T>
 static void load_rows(const DftRows& r, const IO* x, int64_t lanes, T* re, T* im) {
   const int64_t given = std::min(r.given, r.n);
   const bool pairs = r.packs_pairs() || r.is_complex;
-  const int64_t whole = r.packs_pairs() ? given / 2 : given;
   const int64_t size = r.packs_pairs() ? r.n / 2 : r.n;
-  for (int64_t l = 0; l < lanes; ++l) {
-    const IO* row = x + l * r.stride;
-    for (int64_t i = 0; i < whole; ++i) {
-      re[i * lanes + l] = static_cast<T>(row[pairs ? 2 * i : i]);
-      im[i * lanes + l] = pairs ? static_cast<T>(row[2 * i + 1]) : T(0);
+  const int64_t limit = r.is_complex ? 2 * given : given;
+  for (int64_t first = 0; first < size; first += kBlock) {
+    const int64_t last = std::min(first + kBlock, size);
+    for (int64_t l = 0; l < lanes; ++l) {
+      const IO* row = x + l * r.stride;
+      if (pairs && 2 * last <= limit) {
+        for (int64_t i = first; i < last; ++i) {
+          re[i * lanes + l] = static_cast<T>(row[2 * i]);
+          im[i * lanes + l] = static_cast<T>(row[2 * i + 1]);
+        }
+        continue;
+      }
+      for (int64_t i = first; i < last; ++i) {
+        const int64_t at = pairs ? 2 * i : i;
+        re[i * lanes + l] = at < limit ? static_cast<T>(row[at]) : T(0);
+        im[i * lanes + l] = pairs && at + 1 < limit ? static_cast<T>(row[at + 1]) : T(0);
+      }
     }
-    int64_t filled = whole;
-    if (r.packs_pairs() && given % 2 != 0) {
-      re[filled * lanes + l] = static_cast<T>(row[given - 1]);
-      im[filled++ * lanes + l] = T(0);
-    }
-    for (int64_t i = filled; i < size; ++i) re[i * lanes + l] = im[i * lanes + l] = T(0);
   }
 }
 
-template <typename IO, typename T>
-static inline void store_bin(DftRows::Output kind, IO* row, int64_t k, T re, T im) {
-  if (kind == DftRows::Output::kComplex) {
-    row[2 * k] = static_cast<IO>(re);
-    row[2 * k + 1] = static_cast<IO>(im);
+/// Bin k of all rows. Of rows that were packed, with Z the transform of x[2j] + i x[2j+1] and
+/// h = n / 2: X[k] = (Z[k] + conj Z[h-k]) / 2 - i exp(-2 pi i k / n) (Z[k] - conj Z[h-k]) / 2.
+template <typename T>
+static inline void bin_of(const DftPlan& plan, const T* re, const T* im, int64_t lanes, int64_t k,
+                          T* __restrict to_re, T* __restrict to_im) {
+  const DftRows& r = plan.rows;
+  if (!r.packs_pairs()) {
+    const T scale = r.inverse ? T(1) / static_cast<T>(r.n) : T(1);
+    for (int64_t l = 0; l < lanes; ++l) {
+      to_re[l] = re[k * lanes + l] * scale;
+      to_im[l] = im[k * lanes + l] * scale;
+    }
     return;
   }
-  const T power = re * re + im * im;
-  row[k] = static_cast<IO>(kind == DftRows::Output::kPower ? power : std::sqrt(power));
+  const int64_t half = r.n / 2;
+  const int64_t bin = k <= half ? k : r.n - k;  // the other half mirrors this one
+  const int64_t a = bin % half * lanes;
+  const int64_t b = (half - bin) % half * lanes;
+  const T c = re_of<T>(plan.unpack)[bin], s = im_of<T>(plan.unpack)[bin];
+  const T sign = k <= half ? T(1) : T(-1);
+  for (int64_t l = 0; l < lanes; ++l) {
+    const T er = T(0.5) * (re[a + l] + re[b + l]), ei = T(0.5) * (im[a + l] - im[b + l]);
+    const T dr = T(0.5) * (im[a + l] + im[b + l]), di = T(0.5) * (re[b + l] - re[a + l]);
+    to_re[l] = er + (dr * c - di * s);
+    to_im[l] = sign * (ei + (dr * s + di * c));
+  }
 }
 
-/// The bins of rows that were packed: with Z the transform of x[2j] + i x[2j+1] and h = n / 2,
-/// X[k] = (Z[k] + conj Z[h-k]) / 2 - i exp(-2 pi i k / n) (Z[k] - conj Z[h-k]) / 2.
+/// The bins of `lanes` rows, in blocks as above.
 template <typename IO, typename T>
-static void store_packed(const DftPlan& plan, const T* re, const T* im, int64_t lanes, IO* y) {
+static void store_rows(const DftPlan& plan, const T* re, const T* im, int64_t lanes, IO* y) {
+  using Output = DftRows::Output;
   const DftRows& r = plan.rows;
-  const int64_t half = r.n / 2;
-  const bool is_pair = r.output == DftRows::Output::kComplex;
+  const bool is_pair = r.output == Output::kComplex;
   const int64_t row_size = r.bins * (is_pair ? 2 : 1);
-  for (int64_t k = 0; k < r.bins; ++k) {
-    const int64_t bin = k <= half ? k : r.n - k;  // the other half mirrors this one
-    const int64_t a = bin % half * lanes;
-    const int64_t b = (half - bin) % half * lanes;
-    const T c = re_of<T>(plan.unpack)[bin], s = im_of<T>(plan.unpack)[bin];
-    const T sign = k <= half ? T(1) : T(-1);
+  T block_re[kBlock * kMaxLanes];
+  T block_im[kBlock * kMaxLanes];
+  for (int64_t first = 0; first < r.bins; first += kBlock) {
+    const int64_t count = std::min(kBlock, r.bins - first);
+    for (int64_t k = 0; k < count; ++k) {
+      bin_of(plan, re, im, lanes, first + k, block_re + k * lanes, block_im + k * lanes);
+    }
+    if (!is_pair) {
+      const int64_t n = count * lanes;
+      for (int64_t i = 0; i < n; ++i) {
+        block_re[i] = block_re[i] * block_re[i] + block_im[i] * block_im[i];
+      }
+      for (int64_t i = 0; r.output == Output::kMagnitude && i < n; ++i) {
+        block_re[i] = std::sqrt(block_re[i]);
+      }
+    }
     for (int64_t l = 0; l < lanes; ++l) {
-      const T er = T(0.5) * (re[a + l] + re[b + l]), ei = T(0.5) * (im[a + l] - im[b + l]);
-      const T dr = T(0.5) * (im[a + l] + im[b + l]), di = T(0.5) * (re[b + l] - re[a + l]);
-      const T xr = er + (dr * c - di * s), xi = ei + (dr * s + di * c);
-      store_bin(r.output, y + l * row_size, k, xr, sign * xi);
+      IO* row = y + l * row_size;
+      for (int64_t k = 0; k < count && !is_pair; ++k) {
+        row[first + k] = static_cast<IO>(block_re[k * lanes + l]);
+      }
+      for (int64_t k = 0; k < count && is_pair; ++k) {
+        row[2 * (first + k)] = static_cast<IO>(block_re[k * lanes + l]);
+        row[2 * (first + k) + 1] = static_cast<IO>(block_im[k * lanes + l]);
+      }
     }
   }
 }
 
-/// `count` rows of x into `count` rows of y, at most `lanes` at a time; IO is what is stored, T
-/// what is computed in. work holds plan.workspace(lanes) elements.
+/// `count` rows of x into `count` rows of y, at most `lanes` (up to kMaxLanes) at a time; IO is
+/// what is stored, T what is computed in. work holds plan.workspace(lanes) elements.
 template <typename IO, typename T>
 static void dft_rows(const DftPlan& plan, const IO* x, IO* y, int64_t count, int64_t lanes,
                      T* work) {
@@ -305,17 +356,10 @@ static void dft_rows(const DftPlan& plan, const IO* x, IO* y, int64_t count, int
       transform(plan.fft, im, re, now, rest);  // swapped: exp(+...)
     else
       transform(plan.fft, re, im, now, rest);
-    if (r.packs_pairs()) {
-      store_packed(plan, re, im, now, to);
-      continue;
-    }
-    const T scale = r.inverse ? T(1) / static_cast<T>(r.n) : T(1);
-    for (int64_t k = 0; k < r.bins; ++k) {
-      for (int64_t l = 0; l < now; ++l) {
-        store_bin(r.output, to + l * row_size, k, re[k * now + l] * scale, im[k * now + l] * scale);
-      }
-    }
+    store_rows(plan, re, im, now, to);
   }
 }
 
 }  // namespace ew::ops::signal
+
+#undef EW_INDEPENDENT

@@ -17,8 +17,9 @@ float overlap(const Box& a, const Box& b) {
 std::vector<int64_t> suppress(std::span<const Box> boxes, std::span<const float> scores,
                               std::vector<int64_t> candidates, float max_overlap, int64_t most) {
   const auto at = [](int64_t i) { return static_cast<size_t>(i); };
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [&](int64_t i, int64_t j) { return scores[at(i)] > scores[at(j)]; });
+  std::sort(candidates.begin(), candidates.end(), [&](int64_t i, int64_t j) {
+    return scores_before(scores[at(i)], scores[at(j)], i, j);
+  });
   std::vector<int64_t> taken;
   for (const int64_t i : candidates) {
     if (static_cast<int64_t>(taken.size()) >= most) break;

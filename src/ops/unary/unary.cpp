@@ -3,6 +3,7 @@
 
 #include "ops/int16.h"
 #include "ops/ops.h"
+#include "ops/selected.h"
 #include "ops/unary/unary_i8.h"
 
 namespace ew::ops {
@@ -89,7 +90,7 @@ namespace {
       }                                                                               \
     });                                                                               \
   }
-#include "ops/unary/unary.def"
+#include EW_UNARY_DEF
 #undef EW_UNARY
 
 Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
@@ -113,7 +114,7 @@ Result<std::vector<TensorType>> infer_unary(InputTypes in, const Attrs& attrs) {
                           .max_inputs = 3,                   \
                           .infer = infer_unary,              \
                           .reference = id##_grad_reference};
-#include "ops/unary/unary.def"
+#include EW_UNARY_DEF
 #undef EW_UNARY
 
 }  // namespace ew::ops

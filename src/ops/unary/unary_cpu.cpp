@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/int8.h"
+#include "ops/selected.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::ops {
@@ -56,10 +57,6 @@ std::unique_ptr<Kernel> from_output(const KernelContext& c) {
   return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
     (runtime::cpu().*function)(n, in[1].as<float>(), in[2].as<float>(), out[0].as<float>(), pool);
   });
-}
-
-bool same_shapes(const KernelContext& c) {
-  return c.in[0]->shape == c.out[0].shape && c.in[1]->shape == c.out[0].shape;
 }
 
 /// How the inputs of a binary operator lie over the output.
@@ -116,11 +113,39 @@ std::unique_ptr<Kernel> commutative(const KernelContext& c) {
   });
 }
 
-std::unique_ptr<Kernel> sub(const KernelContext& c) {
-  if (!runtime::is_f32(c) || !same_shapes(c) || int8::has_clamp(c.node.attrs)) return nullptr;
+template <kernels::Unary function>
+std::unique_ptr<Kernel> named(const KernelContext& c) {
+  if (!runtime::is_f32(c)) return nullptr;
   const int64_t n = c.out[0].shape.num_elements();
-  return runtime::make_kernel([n](ConstViews in, Views out, void*, ThreadPool* pool) {
-    runtime::cpu().sub(n, in[0].as<float>(), in[1].as<float>(), out[0].as<float>(), pool);
+  const auto alpha = static_cast<float>(c.node.attrs.number("alpha"));
+  const auto beta = static_cast<float>(c.node.attrs.number("beta"));
+  return runtime::make_kernel([=](ConstViews in, Views out, void*, ThreadPool* pool) {
+    runtime::cpu().unary(function, n, in[0].as<float>(), alpha, beta, out[0].as<float>(), pool);
+  });
+}
+
+/// f(a, b), where one of them has the output's shape.
+template <kernels::Binary function>
+std::unique_ptr<Kernel> ordered(const KernelContext& c) {
+  using kernels::Spread;
+  if (!runtime::is_f32(c) || int8::has_clamp(c.node.attrs)) return nullptr;
+  const Shape& out = c.out[0].shape;
+  const int64_t n = out.num_elements();
+  size_t wide = 0;
+  Layout layout = layout_of(c.in[0]->shape, c.in[1]->shape, out);
+  if (layout == Layout::kOther) {
+    wide = 1;
+    layout = layout_of(c.in[1]->shape, c.in[0]->shape, out);
+  }
+  if (layout == Layout::kOther || n == 0) return nullptr;
+  const int64_t width = layout == Layout::kRow ? c.in[1 - wide]->shape.num_elements() : n;
+  Spread spreads[2] = {Spread::kSame, Spread::kSame};
+  if (layout == Layout::kScalar) spreads[1 - wide] = Spread::kScalar;
+  if (layout == Layout::kRow) spreads[1 - wide] = Spread::kRow;
+  return runtime::make_kernel([=, first = spreads[0], second = spreads[1]](
+                                  ConstViews in, Views o, void*, ThreadPool* pool) {
+    runtime::cpu().binary(function, n / width, width, {in[0].as<float>(), first},
+                          {in[1].as<float>(), second}, o[0].as<float>(), pool);
   });
 }
 
@@ -131,18 +156,31 @@ struct Row {
 
 using Table = kernels::ElementwiseTable;
 const Row kRows[] = {
-    {&kAdd, commutative<false>},
-    {&kMul, commutative<true>},
-    {&kSub, sub},
-    {&kRelu, relu},
-    {&kRelu6, relu6},
-    {&kReluGrad, relu_grad},
-    {&kRelu6Grad, relu6_grad},
-    {&kExp, one_input<&Table::exp>},
-    {&kSigmoid, one_input<&Table::sigmoid>},
-    {&kTanh, one_input<&Table::tanh>},
-    {&kSigmoidGrad, from_output<&Table::sigmoid_grad>},
-    {&kTanhGrad, from_output<&Table::tanh_grad>},
+    {EW_IF_SELECTED(add, Add), commutative<false>},
+    {EW_IF_SELECTED(mul, Mul), commutative<true>},
+    {EW_IF_SELECTED(div, Div), ordered<kernels::Binary::kDiv>},
+    {EW_IF_SELECTED(maximum, Maximum), ordered<kernels::Binary::kMaximum>},
+    {EW_IF_SELECTED(minimum, Minimum), ordered<kernels::Binary::kMinimum>},
+    {EW_IF_SELECTED(sub, Sub), ordered<kernels::Binary::kSub>},
+    {EW_IF_SELECTED(abs, Abs), named<kernels::Unary::kAbs>},
+    {EW_IF_SELECTED(clip, Clip), named<kernels::Unary::kClip>},
+    {EW_IF_SELECTED(gelu_tanh, GeluTanh), named<kernels::Unary::kGeluTanh>},
+    {EW_IF_SELECTED(hard_sigmoid, HardSigmoid), named<kernels::Unary::kHardSigmoid>},
+    {EW_IF_SELECTED(hard_silu, HardSilu), named<kernels::Unary::kHardSilu>},
+    {EW_IF_SELECTED(leaky_relu, LeakyRelu), named<kernels::Unary::kLeakyRelu>},
+    {EW_IF_SELECTED(neg, Neg), named<kernels::Unary::kNeg>},
+    {EW_IF_SELECTED(silu, Silu), named<kernels::Unary::kSilu>},
+    {EW_IF_SELECTED(sqrt, Sqrt), named<kernels::Unary::kSqrt>},
+    {EW_IF_SELECTED(square, Square), named<kernels::Unary::kSquare>},
+    {EW_IF_SELECTED(relu, Relu), relu},
+    {EW_IF_SELECTED(relu6, Relu6), relu6},
+    {EW_IF_SELECTED(relu_grad, ReluGrad), relu_grad},
+    {EW_IF_SELECTED(relu6_grad, Relu6Grad), relu6_grad},
+    {EW_IF_SELECTED(exp, Exp), one_input<&Table::exp>},
+    {EW_IF_SELECTED(sigmoid, Sigmoid), one_input<&Table::sigmoid>},
+    {EW_IF_SELECTED(tanh, Tanh), one_input<&Table::tanh>},
+    {EW_IF_SELECTED(sigmoid_grad, SigmoidGrad), from_output<&Table::sigmoid_grad>},
+    {EW_IF_SELECTED(tanh_grad, TanhGrad), from_output<&Table::tanh_grad>},
 };
 
 }  // namespace

@@ -26,9 +26,11 @@ void reference(ConstViews in, Views out, const Attrs&) {
   const BroadcastIndex index[] = {{in[1].shape(), out[0].shape()}, {in[2].shape(), out[0].shape()}};
   const size_t size = dtype_size(out[0].dtype());
   auto* target = static_cast<uint8_t*>(out[0].data);
+  // Bytes and not bool: a caller's byte may be any, and one above 1 is no value of bool.
+  const auto* chosen = static_cast<const uint8_t*>(in[0].data);
   const int64_t n = out[0].size();
   for (int64_t i = 0; i < n; ++i) {
-    const size_t k = in[0].as<bool>()[condition(i)] ? 0 : 1;
+    const size_t k = chosen[condition(i)] != 0 ? 0 : 1;
     const auto* source = static_cast<const uint8_t*>(in[k + 1].data);
     std::memcpy(target + static_cast<size_t>(i) * size,
                 source + static_cast<size_t>(index[k](i)) * size, size);

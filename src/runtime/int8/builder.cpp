@@ -1,8 +1,10 @@
 #include "runtime/int8/builder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
+
+#include "ir/ew/ew_file.h"
+#include "ops/selected.h"
 
 namespace ew::runtime::int8 {
 
@@ -10,6 +12,10 @@ using ir::kNoValue;
 using ir::Node;
 using ir::ValueId;
 using kernels::int8::Rounding;
+
+Share copy_share(const Layout& l) {
+  return {.units = l.images * l.h, .cost = kCopyCost * l.images * l.h * l.w * l.c};
+}
 
 void RequantPlace::link(const uint8_t* constants) {
   const auto at = [&](size_t place) { return static_cast<const void*>(constants + place); };
@@ -39,6 +45,12 @@ Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const Region
 void Builder::find_views() {
   for (size_t i = first_; i < last_; ++i) {
     const Node& node = graph_.nodes[i];
+    if (node.op == EW_IF_SELECTED(concat, Concat)) {
+      // Along other axes than the channels it is written in runs, which a border would cut.
+      const int64_t axis = node.attrs.integer("axis");
+      const bool is_channels = axis == -1 || axis + 1 == graph_.type(node.outputs[0]).shape.rank();
+      if (!is_channels) is_plain_[static_cast<size_t>(node.outputs[0])] = true;
+    }
     if (!node.op->is_view || !is_int8(graph_, node.inputs[0])) continue;
     const ValueId from = root(node.inputs[0]);
     roots_[static_cast<size_t>(node.outputs[0])] = from;
@@ -100,8 +112,14 @@ Slot Builder::scratch(int64_t bytes) {
 void Builder::add_step(std::unique_ptr<Step> step) { region_->steps_.push_back(std::move(step)); }
 
 size_t Builder::reserve(size_t bytes) {
-  const size_t at = constants_.size();
-  constants_.resize((at + bytes + 63) / 64 * 64);
+  const size_t at = constant_bytes_;
+  constant_bytes_ = (at + bytes + 63) / 64 * 64;
+  note(static_cast<uint64_t>(bytes));
+  if (has_packed()) {
+    is_broken_ |= constant_bytes_ > options_.packed->block.size();
+  } else {
+    constants_.resize(constant_bytes_);
+  }
   return at;
 }
 
@@ -169,12 +187,14 @@ Builder::Placed Builder::use_any(ValueId id) {
     const Placed placed{new_slot(layout.bytes()), layout};
     fill_border(placed, of);
     touch(placed.slot);
-    step([placed, source, flip = table_.flip](uint8_t* const* slots) {
+    shared_step(copy_share(layout), [placed, source, flip = table_.flip](
+                                        uint8_t* const* slots, int64_t first, int64_t last) {
       const Layout& l = placed.layout;
-      for (int64_t n = 0; n < l.images; ++n) {
-        flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.w * l.c, .out_row = l.row()},
-             slots[source] + n * l.h * l.w * l.c, slots[placed.slot] + n * l.image() + l.origin());
-      }
+      const int64_t row = l.w * l.c;
+      for_images(l.h, first, last, [&](int64_t n, int64_t y, int64_t rows) {
+        flip({.rows = rows, .bytes = row, .in_row = row, .out_row = l.row()},
+             slots[source] + (n * l.h + y) * row, slots[placed.slot] + l.at(n, y));
+      });
     });
     it = placed_.emplace(of, placed);
   }
@@ -224,138 +244,210 @@ std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
 
 }  // namespace
 
+Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
+                              const std::vector<ChannelForm>& forms, bool may_use_bits,
+                              Proofs& proved) const {
+  if (may_use_bits) {
+    auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
+    });
+    if (found) {
+      proved = std::move(*found);
+      return Rounding::kBits;
+    }
+  }
+  auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+    return prove_any(f.steps, f.slope, f.zero, f.is_relu);
+  });
+  if (!found) return Rounding::kExact;
+  proved = std::move(*found);
+  return Rounding::kFloat;
+}
+
 RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const std::vector<ChannelForm>& forms, ops::int8::Range range,
                                  const ExactFunction& exact, bool may_use_bits) {
   const bool clamps = range.min > -128 || range.max < 127;
+  may_use_bits = may_use_bits && table_.has_bits && !clamps;
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
   r.max = static_cast<uint8_t>(range.max + 128);
   r.exact = exact.call;
   r.context = exact.context;
-  std::optional<Proofs> proved;
-  if (may_use_bits && table_.has_bits && !clamps) {
-    proved = prove_all(channels, forms, [](const ChannelForm& f) {
-      return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
-    });
-    r.rounding = Rounding::kBits;
-  }
-  if (!proved) {
-    proved = prove_all(channels, forms, [](const ChannelForm& f) {
-      return prove_any(f.steps, f.slope, f.zero, f.is_relu);
-    });
-    r.rounding = proved ? Rounding::kFloat : Rounding::kExact;
-  }
+  Proofs proved;
+  auto rounding = static_cast<uint8_t>(Rounding::kExact);
+  know([&] { rounding = static_cast<uint8_t>(prove_forms(channels, forms, may_use_bits, proved)); },
+       rounding);
+  const auto first = static_cast<uint8_t>(may_use_bits ? Rounding::kBits : Rounding::kFloat);
+  is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact);
+  r.rounding = static_cast<Rounding>(rounding);
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
-  keep_requant(channels, forms, proved.value_or(Proofs()), exact, place);
+  keep_requant(channels, forms, proved, place);
+  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, place);
   return place;
 }
 
 void Builder::keep_requant(const std::vector<int32_t>& channels,
-                           const std::vector<ChannelForm>& forms,
-                           const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
+                           const std::vector<ChannelForm>& forms, const Proofs& proved,
                            RequantPlace& place) {
-  kernels::int8::Requant& r = place.requant;
-  const size_t lanes = channels.size();
-  const int32_t start = r.rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
-  std::vector<int32_t> bias(lanes, start);
-  std::vector<float> scale(lanes, 0);
-  std::vector<float> offset(lanes, 0);
-  std::vector<float> negative(lanes, 0);
-  std::vector<int32_t> multiplier(lanes, 0);
-  std::vector<int32_t> shift(lanes, 0);
-  const ops::int8::Requantizer* twice = exact.twice;
-  bool right_only = twice != nullptr;
-  for (size_t i = 0; i < lanes; ++i) {
-    const int32_t c = channels[i];
-    if (c < 0) continue;
-    const auto it = proved.find(c);
-    const FloatForm form = it == proved.end() ? FloatForm() : it->second;
-    // Sums wrap, so the bias may.
-    bias[i] = static_cast<int32_t>(static_cast<uint32_t>(start) +
-                                   static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
-                                   static_cast<uint32_t>(form.centre));
-    scale[i] = form.scale;
-    offset[i] = form.offset;
-    negative[i] = form.offset_negative;
-    if (twice == nullptr) continue;
-    const ops::int8::Multiplier m = twice->multiplier(c % exact.period);
-    multiplier[i] = m.value;
-    shift[i] = -m.shift;
-    right_only &= shift[i] >= 0;
-  }
-  const auto keep = [&](const auto& values) {
-    const size_t at = reserve(values.size() * sizeof(values[0]));
-    std::memcpy(constant(at), values.data(), values.size() * sizeof(values[0]));
-    return at;
+  const Rounding rounding = place.requant.rounding;
+  const int32_t start = rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
+  const auto form_of = [&](int32_t channel) {
+    const auto it = proved.find(channel);
+    return it == proved.end() ? FloatForm() : it->second;
   };
-  place.bias = keep(bias);
-  place.scale = keep(scale);
-  place.offset = keep(offset);
-  place.offset_negative = r.rounding == Rounding::kFloat ? keep(negative) : place.offset;
+  // One number per lane; lanes without a channel have `none`.
+  const auto keep_lanes = [&](auto none, auto number) {
+    const size_t bytes = channels.size() * sizeof(none);
+    return keep(bytes, [&](uint8_t* to) {
+      for (size_t i = 0; i < channels.size(); ++i) {
+        const auto value = channels[i] < 0 ? none : number(channels[i]);
+        std::memcpy(to + i * sizeof(none), &value, sizeof(none));
+      }
+    });
+  };
+  place.bias = keep_lanes(start, [&](int32_t c) {
+    // Sums wrap, so the bias may.
+    return static_cast<int32_t>(static_cast<uint32_t>(start) +
+                                static_cast<uint32_t>(forms[static_cast<size_t>(c)].bias) -
+                                static_cast<uint32_t>(form_of(c).centre));
+  });
+  place.scale = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).scale; });
+  place.offset = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset; });
+  place.offset_negative = place.offset;
+  if (rounding == Rounding::kFloat) {
+    place.offset_negative = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset_negative; });
+  }
   place.channel = place.bias;
-  if (r.rounding != Rounding::kExact) return;
-  place.channel = keep(channels);
-  if (!right_only) return;
-  place.multiplier = keep(multiplier);
-  place.shift = keep(shift);
-  r.zero = twice->zero();
+}
+
+// Kernels index tables by these constants, so a file's must be the very same.
+void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
+                         RequantPlace& place) {
+  place.channel = keep_checked(channels);
+  if (exact.twice == nullptr) return;
+  std::vector<int32_t> multiplier;
+  std::vector<int32_t> shift;
+  for (const int32_t c : channels) {
+    const ops::int8::Multiplier m =
+        c < 0 ? ops::int8::Multiplier() : exact.twice->multiplier(c % exact.period);
+    multiplier.push_back(m.value);
+    shift.push_back(-m.shift);
+    if (m.shift > 0) return;
+  }
+  place.multiplier = keep_checked(multiplier);
+  place.shift = keep_checked(shift);
+  place.requant.zero = exact.twice->zero();
 }
 
 std::unique_ptr<Region> Builder::build() {
   find_views();
   find_demands();
+  if (has_packed() && !takes_packed()) return nullptr;
+  note(static_cast<uint64_t>(last_ - first_));
   for (size_t i = first_; i < last_; ++i) {
     node_ = static_cast<int>(i);
     const Node& node = graph_.nodes[i];
+    digest_ = ir::node_digest(graph_, node, digest_);
     find_kind(*node.op)->add(*this, node);
     const ValueId y = node.outputs[0];
     if (options_.is_needed_outside[static_cast<size_t>(y)] && is_int8(graph_, y)) hand_out(y);
     end_node();
+    if (is_broken_) return nullptr;
   }
   finish();
-  return std::move(region_);
+  return is_broken_ ? nullptr : std::move(region_);
+}
+
+// The constants belong to the weights of the file that they came with.
+bool Builder::takes_packed() const {
+  for (size_t i = first_; i < last_; ++i) {
+    for (const ValueId id : graph_.nodes[i].inputs) {
+      if (id == kNoValue) continue;
+      const ir::Value& value = graph_.value(id);
+      const bool is_weight =
+          value.kind == ir::ValueKind::kConstant || value.kind == ir::ValueKind::kParameter;
+      if (is_weight && value.data.owner() != options_.packed_owner.get()) return false;
+    }
+  }
+  return true;
 }
 
 void Builder::hand_out(ValueId y) {
   if (outside_in_.contains(root(y))) return;  // a view of what lies outside already
   const Placed from = use_any(y);
   const Slot to = outside_output(y);
-  step([from, to, flip = table_.flip](uint8_t* const* slots) {
-    const Layout& l = from.layout;
-    for (int64_t n = 0; n < l.images; ++n) {
-      flip({.rows = l.h, .bytes = l.w * l.c, .in_row = l.row(), .out_row = l.w * l.c},
-           slots[from.slot] + n * l.image() + l.origin(), slots[to] + n * l.h * l.w * l.c);
-    }
-  });
+  shared_step(copy_share(from.layout),
+              [from, to, flip = table_.flip](uint8_t* const* slots, int64_t first, int64_t last) {
+                const Layout& l = from.layout;
+                const int64_t row = l.w * l.c;
+                for_images(l.h, first, last, [&](int64_t n, int64_t top, int64_t rows) {
+                  flip({.rows = rows, .bytes = row, .in_row = l.row(), .out_row = row},
+                       slots[from.slot] + l.at(n, top), slots[to] + (n * l.h + top) * row);
+                });
+              });
+}
+
+// What kernels may read behind every slot.
+std::vector<int64_t> Builder::slack() const {
+  constexpr int64_t kVector = 64;
+  std::vector<int64_t> behind(slots_.size(), kVector);
+  for (const auto& [id, placed] : placed_) {
+    const Layout& l = placed.layout;
+    // Only windows reach further.
+    if (l.h == 1 && l.w == 1 && !l.border.any()) continue;
+    behind[static_cast<size_t>(placed.slot)] = kernels::int8::kSlackBytes + (l.h > 1 ? l.row() : 0);
+  }
+  return behind;
 }
 
 void Builder::finish() {
   std::vector<ir::BufferLifetime> lifetimes;
   std::vector<size_t> owners;
-  int64_t longest_row = 0;
-  for (const auto& [id, placed] : placed_) longest_row = std::max(longest_row, placed.layout.row());
+  const std::vector<int64_t> behind = slack();
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].bytes < 0) continue;
     lifetimes.push_back({slots_[i].bytes, slots_[i].first, slots_[i].last});
     owners.push_back(i);
   }
+  region_->lower_bound_bytes_ = ir::lower_bound_bytes(lifetimes);
+  for (const auto& step : region_->steps_) region_->cost_ += step->share().cost;
+  if (region_->may_share()) {
+    // While one thread reads behind its input, which has no effect, no other may write there.
+    for (ir::BufferLifetime& b : lifetimes) b.bytes += kernels::int8::kSlackBytes;
+  }
   const ir::MemoryPlan plan = ir::plan_memory(lifetimes);
-  region_->arena_bytes_ = plan.arena_bytes + longest_row + kernels::int8::kSlackBytes;
-  region_->lower_bound_bytes_ = plan.lower_bound_bytes;
+  for (size_t i = 0; i < owners.size(); ++i) {
+    region_->arena_bytes_ = std::max(region_->arena_bytes_,
+                                     plan.offsets[i] + slots_[owners[i]].bytes + behind[owners[i]]);
+  }
   region_->arena_ = std::make_unique<ir::Buffer>(static_cast<size_t>(region_->arena_bytes_));
   auto* base = static_cast<uint8_t*>(region_->arena_->data());
   region_->slots_.assign(slots_.size(), nullptr);
   for (size_t i = 0; i < owners.size(); ++i) region_->slots_[owners[i]] = base + plan.offsets[i];
   for (const ValueId id : region_->inputs_) region_->input_slots_.push_back(outside_in_.at(id));
   for (const ValueId id : region_->outputs_) region_->output_slots_.push_back(outside_out_.at(id));
-  region_->constants_ = std::make_unique<ir::Buffer>(constants_.size() + 64);
-  if (!constants_.empty()) {
-    std::memcpy(region_->constants_->data(), constants_.data(), constants_.size());
+  if (has_packed()) {
+    region_->packed_ = *options_.packed;
+    region_->constants_owner_ = options_.packed_owner;
+    is_broken_ |= digest_ != region_->packed_.digest ||
+                  facts_read_ != region_->packed_.facts.size() ||
+                  constant_bytes_ != region_->packed_.block.size();
+  } else {
+    region_->constants_ = std::make_unique<ir::Buffer>(constants_.size() + ir::kPackedSlack);
+    if (!constants_.empty()) {
+      std::memcpy(region_->constants_->data(), constants_.data(), constants_.size());
+    }
+    region_->facts_ = std::move(facts_);
+    region_->packed_ = {
+        .node = static_cast<int32_t>(first_),
+        .digest = digest_,
+        .facts = region_->facts_,
+        .block = {static_cast<const uint8_t*>(region_->constants_->data()), constants_.size()}};
   }
-  const auto* constants = static_cast<const uint8_t*>(region_->constants_->data());
+  const uint8_t* constants = region_->packed_.block.data();
   for (const auto& step : region_->steps_) step->link(constants);
 }
 

@@ -1,11 +1,15 @@
 #pragma once
 // What the parts of an int8 region are built with. Internal to this folder.
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "ir/graph.h"
 #include "ir/memory_plan.h"
 #include "ops/int8.h"
@@ -19,6 +23,18 @@ namespace ew::runtime::int8 {
 /// An index into the region's table of addresses.
 using Slot = int;
 
+/// How a step may be shared out: equal units that do not depend on each other, and what all of them
+/// cost, in products of a convolution.
+struct Share {
+  int64_t units = 1;
+  int64_t cost = 0;
+};
+
+/// Of a byte that is moved, added or looked up.
+inline constexpr int64_t kCopyCost = 8;
+/// Rows of an image as units.
+Share copy_share(const Layout&);
+
 /// One call of a kernel. run() neither allocates nor fails.
 class Step {
  public:
@@ -26,7 +42,9 @@ class Step {
   virtual ~Step() = default;
   /// Called once, when the region's constants have their place.
   virtual void link(const uint8_t*) {}
-  virtual void run(uint8_t* const* slots) const = 0;
+  /// Units [first, last) of share().units.
+  virtual void run(uint8_t* const* slots, int64_t first, int64_t last) const = 0;
+  virtual Share share() const { return {}; }
   int node() const { return node_; }
 
  private:
@@ -71,6 +89,7 @@ class Builder {
  public:
   Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
           const kernels::int8::Int8Table& table);
+  /// Null if the constants of a file do not fit.
   std::unique_ptr<Region> build();
 
   const ir::Graph& graph() const { return graph_; }
@@ -95,16 +114,29 @@ class Builder {
   /// Bytes for use while this node runs.
   Slot scratch(int64_t bytes);
 
+  /// run(slots): a step that is not shared out.
   template <typename F>
   void step(F run);
+  /// run(slots, first, last): likewise, of `share.units` units.
+  template <typename F>
+  void shared_step(Share share, F run);
   void add_step(std::unique_ptr<Step> step);
 
-  /// Space among the constants, aligned to 64 bytes.
-  size_t reserve(size_t bytes);
-  void* constant(size_t place) { return constants_.data() + place; }
+  /// Whether the region's constants come from a file: nothing is to be packed or proved, and
+  /// weights are not to be looked at.
+  bool has_packed() const { return options_.packed != nullptr; }
+  /// Space among the constants, aligned to 64 bytes, that fill(address) writes (unless a file has).
+  template <typename F>
+  size_t keep(size_t bytes, F fill);
+  /// The same for a copy of `values`, which must be equal to those of a file.
+  template <typename T>
+  size_t keep_checked(const std::vector<T>& values);
+  /// Results that are costly to find: find() sets `values`, unless a file knows them.
+  template <typename F, typename... T>
+  void know(F find, T&... values);
 
   /// The constants of lanes whose channels are `channels` (-1: none; whole vectors). `forms` are
-  /// indexed by channel.
+  /// indexed by channel; none are needed if has_packed().
   /// `may_use_bits`: the kernel knows Rounding::kBits.
   RequantPlace requantize(const std::vector<int32_t>& channels,
                           const std::vector<ChannelForm>& forms, ops::int8::Range range,
@@ -124,12 +156,25 @@ class Builder {
   void fill_border(const Placed& placed, ir::ValueId id);
   Placed copy_with(const Placed& from, ir::ValueId id, const Border& border);
   ir::ValueId root(ir::ValueId id) const { return roots_[static_cast<size_t>(id)]; }
+  kernels::int8::Rounding prove_forms(const std::vector<int32_t>& channels,
+                                      const std::vector<ChannelForm>& forms, bool may_use_bits,
+                                      std::map<int32_t, FloatForm>& proved) const;
   void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
-                    const std::map<int32_t, FloatForm>& proved, const ExactFunction& exact,
-                    RequantPlace& place);
+                    const std::map<int32_t, FloatForm>& proved, RequantPlace& place);
+  void keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
+                  RequantPlace& place);
   void hand_out(ir::ValueId id);
   void end_node();
+  std::vector<int64_t> slack() const;
   void finish();
+  bool takes_packed() const;
+  size_t reserve(size_t bytes);
+  template <typename T>
+  void note(T value) {
+    digest_ = crc32c({reinterpret_cast<const uint8_t*>(&value), sizeof(T)}, digest_);
+  }
+  template <typename T>
+  void know_one(T& value);
 
   const ir::Graph& graph_;
   size_t first_;
@@ -147,19 +192,82 @@ class Builder {
   std::vector<SlotInfo> slots_;
   std::vector<Slot> used_;  // by the current node
   std::vector<uint8_t> constants_;
+  size_t constant_bytes_ = 0;
+  std::vector<uint8_t> facts_;
+  size_t facts_read_ = 0;
+  uint32_t digest_ = 0;     // of nodes, types and sizes: what a file's constants must be made for
+  bool is_broken_ = false;  // the file's constants do not fit
 };
 
 template <typename F>
-void Builder::step(F run) {
+size_t Builder::keep(size_t bytes, F fill) {
+  const size_t place = reserve(bytes);
+  if (!has_packed()) fill(constants_.data() + place);
+  return place;
+}
+
+template <typename T>
+size_t Builder::keep_checked(const std::vector<T>& values) {
+  const size_t bytes = values.size() * sizeof(T);
+  const size_t place = keep(bytes, [&](uint8_t* to) { std::memcpy(to, values.data(), bytes); });
+  if (has_packed() && !is_broken_) {
+    is_broken_ = std::memcmp(options_.packed->block.data() + place, values.data(), bytes) != 0;
+  }
+  return place;
+}
+
+template <typename T>
+void Builder::know_one(T& value) {
+  static_assert(std::is_arithmetic_v<T>, "no padding in files");
+  if (!has_packed()) {
+    const auto* from = reinterpret_cast<const uint8_t*>(&value);
+    facts_.insert(facts_.end(), from, from + sizeof(T));
+    return;
+  }
+  const std::span<const uint8_t> facts = options_.packed->facts;
+  is_broken_ |= sizeof(T) > facts.size() - facts_read_;
+  if (is_broken_) return;
+  std::memcpy(&value, facts.data() + facts_read_, sizeof(T));
+  facts_read_ += sizeof(T);
+}
+
+template <typename F, typename... T>
+void Builder::know(F find, T&... values) {
+  if (!has_packed()) find();
+  (know_one(values), ...);
+}
+
+template <typename F>
+void Builder::shared_step(Share share, F run) {
   class Callable final : public Step {
    public:
-    Callable(int node, F f) : Step(node), f_(std::move(f)) {}
-    void run(uint8_t* const* slots) const override { f_(slots); }
+    Callable(int node, Share share, F f) : Step(node), share_(share), f_(std::move(f)) {}
+    void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
+      f_(slots, first, last);
+    }
+    Share share() const override { return share_; }
 
    private:
+    Share share_;
     F f_;
   };
-  add_step(std::make_unique<Callable>(node_, std::move(run)));
+  add_step(std::make_unique<Callable>(node_, share, std::move(run)));
+}
+
+template <typename F>
+void Builder::step(F run) {
+  shared_step({}, [f = std::move(run)](uint8_t* const* slots, int64_t, int64_t) { f(slots); });
+}
+
+/// Calls f(image, first row, rows) for rows [first, last) of images of `h` rows.
+template <typename F>
+void for_images(int64_t h, int64_t first, int64_t last, F f) {
+  while (first < last) {
+    const int64_t row = first % h;
+    const int64_t rows = std::min(h - row, last - first);
+    f(first / h, row, rows);
+    first += rows;
+  }
 }
 
 /// A kind of node. `border`: what input 0 must have around it. `add`: appends the node's steps.
@@ -179,7 +287,6 @@ bool is_constant(const ir::Graph& graph, ir::ValueId id, bool constant_parameter
 
 // The kinds, by file.
 bool supports_conv(const ir::Graph&, const ir::Node&, bool constant_parameters);
-bool supports_depthwise(const ir::Graph&, const ir::Node&, bool constant_parameters);
 bool supports_dense(const ir::Graph&, const ir::Node&, bool constant_parameters);
 Border conv_border(const ir::Graph&, const ir::Node&);
 void add_conv(Builder&, const ir::Node&);

@@ -115,13 +115,60 @@ class ConvStep final : public Step {
       part.block.weights = constants + part.weights;
     }
   }
-  void run(uint8_t* const* slots) const override {
-    for (const Part& part : parts)
-      conv(shape, part.block, slots[in] + in_offset, slots[out] + out_offset);
+  void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
+    const uint8_t* x = slots[in] + in_offset;
+    uint8_t* y = slots[out] + out_offset;
+    if (first == 0 && last == units) {
+      for (const Part& part : parts) conv(shape, part.block, x + part.x, y);
+      return;
+    }
+    ConvShape some = shape;
+    if (unit == Unit::kBlock) {
+      for (int64_t i = first; i < last; ++i) {
+        const Part& part = parts[static_cast<size_t>(i)];
+        conv(shape, part.block, x + part.x, y);
+      }
+    } else if (unit == Unit::kColumns) {
+      some.out_w = (last == units ? shape.out_w : last * columns) - first * columns;
+      x += first * columns * shape.in_pixel;
+      y += first * columns * shape.out_pixel;
+      for (const Part& part : parts) conv(some, part.block, x + part.x, y);
+    } else {
+      some.images = 1;
+      for_images(shape.out_h, first, last, [&](int64_t n, int64_t row, int64_t rows) {
+        some.out_h = rows;
+        for (const Part& part : parts) {
+          conv(some, part.block, x + part.x + n * shape.in_image + row * shape.in_row,
+               y + n * shape.out_image + row * shape.out_row);
+        }
+      });
+    }
+  }
+  Share share() const override { return {.units = units, .cost = cost}; }
+
+  /// Once shape and parts are set: rows are shared out; or the columns of a single one; or, where
+  /// there are few pixels, the blocks of channels.
+  void find_units(int64_t channels) {
+    cost =
+        shape.images * shape.out_h * shape.out_w * shape.segments * shape.segment_bytes * channels;
+    units = shape.images * shape.out_h;
+    if (units == 1) {
+      unit = Unit::kColumns;
+      for (const Part& part : parts) columns = std::max<int64_t>(columns, part.block.pixels);
+      units = std::max<int64_t>(1, shape.out_w / columns);
+    }
+    const auto blocks = static_cast<int64_t>(parts.size());
+    constexpr int64_t kFew = 4;
+    if (units < std::min(blocks, kFew)) {
+      unit = Unit::kBlock;
+      units = blocks;
+    }
   }
 
+  enum class Unit : uint8_t { kRow, kColumns, kBlock };
   struct Part {
     ConvBlock block;
+    int64_t x = 0;  // where its group's channels begin
     size_t weights = 0;
     RequantPlace requant;
   };
@@ -129,6 +176,10 @@ class ConvStep final : public Step {
   ConvShape shape;
   std::vector<int32_t> offsets;
   std::vector<Part> parts;
+  Unit unit = Unit::kRow;
+  int64_t columns = 1;  // of a unit
+  int64_t units = 1;
+  int64_t cost = 0;
   void (*conv)(const ConvShape&, const ConvBlock&, const uint8_t*, uint8_t*) = nullptr;
   Slot in = 0;
   Slot out = 0;
@@ -144,8 +195,22 @@ class DepthwiseStep final : public Step {
     requant.link(constants);
     packed = constants + weights;
   }
-  void run(uint8_t* const* slots) const override {
-    depthwise(shape, packed, requant.requant, slots[in] + in_offset, slots[out] + out_offset);
+  // Units are pairs of rows, which share what they read.
+  void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
+    DepthwiseShape some = shape;
+    some.images = 1;
+    for_images((shape.out_h + 1) / 2, first, last, [&](int64_t n, int64_t pair, int64_t pairs) {
+      some.out_h = std::min(2 * pairs, shape.out_h - 2 * pair);
+      depthwise(some, packed, requant.requant,
+                slots[in] + in_offset + n * shape.in_image + 2 * pair * shape.in_row,
+                slots[out] + out_offset + n * shape.out_image + 2 * pair * shape.out_row);
+    });
+  }
+  Share share() const override {
+    // The way back to a byte costs as much as some sixteen products.
+    const int64_t outputs = shape.images * shape.out_h * shape.out_w * shape.channels;
+    return {.units = shape.images * ((shape.out_h + 1) / 2),
+            .cost = outputs * (2 * shape.kernel_h * shape.kernel_w + 16)};
   }
 
   ExactChannels exact;
@@ -174,8 +239,12 @@ ExactChannels exact_of(const Graph& g, const Node& node, int64_t channels, Produ
 
 // Neighbouring output pixels of few channels as one pixel of more: each has the kernel at its own
 // place in a row that is wider by the steps between them. Fills vectors that would be half empty.
-std::vector<int8_t> widened(const int8_t* w, ConvShape& s, int64_t channels, int64_t pixels) {
-  const int64_t bytes = s.segment_bytes + (pixels - 1) * s.in_pixel;
+int64_t widened_bytes(const ConvShape& s, int64_t pixels) {
+  return s.segment_bytes + (pixels - 1) * s.in_pixel;
+}
+
+std::vector<int8_t> widened(const int8_t* w, const ConvShape& s, int64_t channels, int64_t pixels) {
+  const int64_t bytes = widened_bytes(s, pixels);
   std::vector<int8_t> wide(static_cast<size_t>(s.segments * bytes * pixels * channels), 0);
   for (int64_t i = 0; i < s.segments; ++i) {
     for (int64_t k = 0; k < s.segment_bytes; ++k) {
@@ -186,11 +255,14 @@ std::vector<int8_t> widened(const int8_t* w, ConvShape& s, int64_t channels, int
       }
     }
   }
-  s.segment_bytes = bytes;
+  return wide;
+}
+
+void widen(ConvShape& s, int64_t pixels) {
+  s.segment_bytes = widened_bytes(s, pixels);
   s.in_pixel *= pixels;
   s.out_pixel *= pixels;
   s.out_w /= pixels;
-  return wide;
 }
 
 // How many pixels to take as one: as many as fit 16 channels and cost no more products.
@@ -206,33 +278,19 @@ int64_t pixels_as_one(const ConvShape& s, int64_t channels) {
   return best;
 }
 
-// Plans, packs and appends the blocks of a step whose shape is set.
-void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, int64_t channels) {
-  const Graph& g = b.graph();
+// Plans and packs the blocks of output channels [first, first + channels), whose input begins at x.
+void add_group(Builder& b, ConvStep& step, const int8_t* w, int64_t all_channels, int64_t first,
+               int64_t channels, int64_t x, const std::vector<ChannelForm>& forms) {
   const Int8Table& table = b.table();
-  const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
-  const int64_t taps = step->shape.segments * step->shape.segment_bytes;
-  std::vector<ChannelForm> forms =
-      channel_forms(step->exact.of, w, taps, channels, bias_of(g, node),
-                    ops::int8::zero_of(g.type(node.inputs[0])));
-  std::vector<int8_t> wide;
-  if (const int64_t pixels = pixels_as_one(step->shape, channels); pixels > 1) {
-    wide = widened(w, step->shape, channels, pixels);
-    w = wide.data();
-    channels *= pixels;
-    const size_t period = forms.size();
-    while (forms.size() < static_cast<size_t>(channels)) {
-      forms.push_back(forms[forms.size() - period]);
-    }
-  }
-  step->shape.segment_offsets = step->offsets.data();
   std::vector<ConvBlock> blocks(static_cast<size_t>(channels));
-  const int64_t count = table.plan_conv(step->shape, channels, blocks.data(), channels);
+  const int64_t count = table.plan_conv(step.shape, channels, blocks.data(), channels);
   for (int64_t i = 0; i < count; ++i) {
-    ConvStep::Part part{.block = blocks[static_cast<size_t>(i)], .requant = {}};
-    const ConvBlock& block = part.block;
-    part.weights = b.reserve(table.conv_weight_bytes(step->shape, block));
-    table.pack_conv(step->shape, block, w, channels, b.constant(part.weights));
+    ConvStep::Part part{.block = blocks[static_cast<size_t>(i)], .x = x, .requant = {}};
+    ConvBlock& block = part.block;
+    block.first += first;
+    part.weights = b.keep(table.conv_weight_bytes(step.shape, block), [&](uint8_t* packed) {
+      table.pack_conv(step.shape, block, w, all_channels, packed);
+    });
     std::vector<int32_t> lanes;
     for (int v = 0; v < block.vectors; ++v) {
       for (int l = 0; l < table.lanes; ++l) {
@@ -241,11 +299,47 @@ void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, in
                                                  : -1);
       }
     }
-    part.requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
-    step->parts.push_back(part);
+    part.requant = b.requantize(lanes, forms, step.exact.of.range(), step.exact.function(), true);
+    step.parts.push_back(part);
   }
-  step->conv = table.conv;
+}
+
+// Appends the blocks of a step whose shape is set; `group_bytes`: of a group's input channels.
+void add_blocks(Builder& b, const Node& node, std::unique_ptr<ConvStep> step, int64_t channels,
+                int64_t groups = 1, int64_t group_bytes = 0) {
+  const Graph& g = b.graph();
+  const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
+  const int64_t taps = step->shape.segments * step->shape.segment_bytes;
+  std::vector<ChannelForm> forms;
+  if (!b.has_packed()) {
+    forms = channel_forms(step->exact.of, w, taps, channels, bias_of(g, node),
+                          ops::int8::zero_of(g.type(node.inputs[0])));
+  }
+  std::vector<int8_t> wide;
+  const int64_t pixels = groups == 1 ? pixels_as_one(step->shape, channels) : 1;
+  if (pixels > 1) {
+    if (!b.has_packed()) wide = widened(w, step->shape, channels, pixels);
+    widen(step->shape, pixels);
+    w = wide.data();
+    channels *= pixels;
+    const size_t period = forms.size();
+    while (period > 0 && forms.size() < static_cast<size_t>(channels)) {
+      forms.push_back(forms[forms.size() - period]);
+    }
+  }
+  step->shape.segment_offsets = step->offsets.data();
+  const int64_t own = channels / groups;
+  for (int64_t i = 0; i < groups; ++i) {
+    add_group(b, *step, w, channels, i * own, own, i * group_bytes, forms);
+  }
+  step->conv = b.table().conv;
+  step->find_units(own);
   b.add_step(std::move(step));
+}
+
+// Of a convolution; a depthwise filter of several outputs is one with a channel a group.
+int64_t groups_of(const Graph& g, const Node& node) {
+  return is_depthwise(node) ? g.type(node.inputs[1]).shape[-2] : node.attrs.integer("groups");
 }
 
 }  // namespace
@@ -254,7 +348,9 @@ bool supports_conv(const Graph& g, const Node& node, bool constant_parameters) {
   if (!has_int8_operands(g, node, constant_parameters)) return false;
   const int rank = g.type(node.inputs[0]).shape.rank();
   if (rank != 3 && rank != 4) return false;
-  if (!is_depthwise(node) && node.attrs.integer("groups") != 1) return false;
+  constexpr int64_t kMostGroups = 4096;  // each has blocks of its own
+  const bool is_plain_depthwise = is_depthwise(node) && g.type(node.inputs[1]).shape[-1] == 1;
+  if (!is_plain_depthwise && groups_of(g, node) > kMostGroups) return false;
   const Window window = window_of(g, node);
   const int64_t dilated = std::max(window.y.extent(), window.x.extent());
   if (dilated > (1 << 15)) return false;
@@ -262,11 +358,6 @@ bool supports_conv(const Graph& g, const Node& node, bool constant_parameters) {
   in.border = conv_border(g, node);
   return in.border.top < (1 << 15) && in.border.bottom < (1 << 15) && in.border.left < (1 << 15) &&
          in.border.right < (1 << 15) && in.image() < kMaxBytes;
-}
-
-bool supports_depthwise(const Graph& g, const Node& node, bool constant_parameters) {
-  const Shape& w = g.type(node.inputs[1]).shape;
-  return supports_conv(g, node, constant_parameters) && (w[-1] == 1 || w[-2] == 1);
 }
 
 Border conv_border(const Graph& g, const Node& node) {
@@ -304,11 +395,13 @@ void add_conv(Builder& b, const Node& node) {
                  .out_image = out.layout.image(),
                  .out_row = out.layout.row(),
                  .out_pixel = out.layout.c};
-  // A kernel row is one run of bytes unless it is dilated.
-  const bool is_run = window.x.dilation == 1 || window.x.kernel == 1;
+  // A kernel row is one run of bytes unless it is dilated, or reads some of the channels.
+  const int64_t groups = groups_of(g, node);
+  const int64_t group_bytes = in.layout.c / groups;
+  const bool is_run = (window.x.dilation == 1 && groups == 1) || window.x.kernel == 1;
   const int64_t per_row = is_run ? 1 : window.x.kernel;
   step->shape.segments = window.y.kernel * per_row;
-  step->shape.segment_bytes = in.layout.c * (is_run ? window.x.kernel : 1);
+  step->shape.segment_bytes = group_bytes * (is_run ? window.x.kernel : 1);
   for (int64_t ky = 0; ky < window.y.kernel; ++ky) {
     for (int64_t kx = 0; kx < per_row; ++kx) {
       step->offsets.push_back(static_cast<int32_t>(ky * window.y.dilation * in.layout.row() +
@@ -327,7 +420,7 @@ void add_conv(Builder& b, const Node& node) {
       step->shape.images = 1;
     }
   }
-  add_blocks(b, node, std::move(step), channels);
+  add_blocks(b, node, std::move(step), channels, groups, group_bytes);
 }
 
 void add_dense(Builder& b, const Node& node) {
@@ -369,8 +462,8 @@ bool supports_dense(const Graph& g, const Node& node, bool constant_parameters) 
 void add_depthwise(Builder& b, const Node& node) {
   const Graph& g = b.graph();
   const Shape& kernel = g.type(node.inputs[1]).shape;
-  // Filters of a single channel are a plain convolution.
-  if (kernel[-2] == 1) return add_conv(b, node);
+  // Filters of a single channel are a plain convolution, those of several outputs a grouped one.
+  if (kernel[-2] == 1 || kernel[-1] != 1) return add_conv(b, node);
   const Int8Table& table = b.table();
   const Window window = window_of(g, node);
   const Builder::Placed in = b.use(node.inputs[0], conv_border(g, node));
@@ -397,15 +490,17 @@ void add_depthwise(Builder& b, const Node& node) {
                  .out_row = out.layout.row(),
                  .out_pixel = out.layout.c};
   const int8_t* w = g.value(node.inputs[1]).data.values<int8_t>().data();
-  step->weights = b.reserve(table.depthwise_weight_bytes(step->shape));
-  table.pack_depthwise(step->shape, w, b.constant(step->weights));
+  step->weights = b.keep(table.depthwise_weight_bytes(step->shape),
+                         [&](uint8_t* packed) { table.pack_depthwise(step->shape, w, packed); });
   std::vector<int32_t> lanes;
   for (int64_t l = 0; l < table.depthwise_lanes(step->shape); ++l) {
     lanes.push_back(static_cast<int32_t>(table.depthwise_channel(step->shape, l)));
   }
-  const std::vector<ChannelForm> forms =
-      channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
-                    bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  std::vector<ChannelForm> forms;
+  if (!b.has_packed()) {
+    forms = channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
+                          bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
+  }
   step->requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
   step->depthwise = table.depthwise;
   b.add_step(std::move(step));

@@ -23,16 +23,14 @@ bool is_int8_to_int8(const Graph& g, const Node& node) {
   return is_int8(g, node.inputs[0]) && is_int8(g, node.outputs[0]);
 }
 
-/// Calls f(x row, y row, bytes) for the rows of two values of one shape.
+/// Calls f(x row, y row, bytes) for rows [first, last) of two values of one shape.
 template <typename F>
-void for_rows(const Builder::Placed& in, const Builder::Placed& out, uint8_t* const* slots, F f) {
+void for_rows(const Builder::Placed& in, const Builder::Placed& out, uint8_t* const* slots,
+              int64_t first, int64_t last, F f) {
   const Layout& a = in.layout;
-  const Layout& b = out.layout;
-  for (int64_t n = 0; n < a.images; ++n) {
-    for (int64_t y = 0; y < a.h; ++y) {
-      f(slots[in.slot] + n * a.image() + a.origin() + y * a.row(),
-        slots[out.slot] + n * b.image() + b.origin() + y * b.row(), a.w * a.c);
-    }
+  for (int64_t i = first; i < last; ++i) {
+    f(slots[in.slot] + a.at(i / a.h, i % a.h), slots[out.slot] + out.layout.at(i / a.h, i % a.h),
+      a.w * a.c);
   }
 }
 
@@ -43,11 +41,12 @@ void add_table(Builder& b, const Node& node, const ops::int8::Table& stored) {
   for (size_t i = 0; i < 256; ++i) bytes[i] = static_cast<uint8_t>(stored[i] + 128);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.step([bytes, in, out](uint8_t* const* slots) {
-    for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
-    });
-  });
+  b.shared_step(
+      copy_share(in.layout), [bytes, in, out](uint8_t* const* slots, int64_t first, int64_t last) {
+        for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t n) {
+          for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
+        });
+      });
 }
 
 // The definition of the int8 add and sub (ops/binary).
@@ -99,8 +98,6 @@ bool prove_sum(const ExactSum& exact, AddForm& form) {
     for (; ulps < 0; ++ulps) f = std::nextafter(f, 0.0F);
     return f;
   };
-  form.min = static_cast<uint8_t>(exact.range.min + 128);
-  form.max = static_cast<uint8_t>(exact.range.max + 128);
   constexpr int kAttempts = 200;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const bool is_first = attempt == 0;
@@ -150,18 +147,23 @@ void add_sum(Builder& b, const Node& node) {
   const Builder::Placed right = b.use_any(node.inputs[1]);
   const Builder::Placed out = b.define(node.outputs[0]);
   AddForm form;
-  if (prove_sum(exact, form)) {
-    b.step([=, add = b.table().add](uint8_t* const* slots) {
-      const Layout& x = left.layout;
-      const Layout& z = right.layout;
-      const Layout& y = out.layout;
-      for (int64_t n = 0; n < x.images; ++n) {
-        add({.rows = x.h, .bytes = x.w * x.c, .in_row = x.row(), .out_row = y.row()}, z.row(), form,
-            slots[left.slot] + n * x.image() + x.origin(),
-            slots[right.slot] + n * z.image() + z.origin(),
-            slots[out.slot] + n * y.image() + y.origin());
-      }
-    });
+  form.min = static_cast<uint8_t>(exact.range.min + 128);
+  form.max = static_cast<uint8_t>(exact.range.max + 128);
+  auto is_proved = uint8_t{0};
+  b.know([&] { is_proved = prove_sum(exact, form) ? 1 : 0; }, is_proved, form.scale_a, form.scale_b,
+         form.offset);
+  if (is_proved != 0) {
+    b.shared_step(copy_share(out.layout),
+                  [=, add = b.table().add](uint8_t* const* slots, int64_t first, int64_t last) {
+                    const Layout& x = left.layout;
+                    const Layout& z = right.layout;
+                    const Layout& y = out.layout;
+                    for_images(x.h, first, last, [&](int64_t n, int64_t row, int64_t rows) {
+                      add({.rows = rows, .bytes = x.w * x.c, .in_row = x.row(), .out_row = y.row()},
+                          z.row(), form, slots[left.slot] + x.at(n, row),
+                          slots[right.slot] + z.at(n, row), slots[out.slot] + y.at(n, row));
+                    });
+                  });
     return;
   }
   struct Parts {
@@ -173,19 +175,16 @@ void add_sum(Builder& b, const Node& node) {
     parts.a[static_cast<size_t>(q)] = exact.part_a(q - 128);
     parts.b[static_cast<size_t>(q)] = exact.part_b(q - 128);
   }
-  b.step([=](uint8_t* const* slots) {
-    const Layout& z = right.layout;
-    const uint8_t* base = slots[left.slot];
-    for_rows(left, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t count) {
-      const int64_t at = x - base;
-      const Layout& l = left.layout;
-      const int64_t n = at / l.image();
-      const int64_t row = (at % l.image() - l.origin()) / l.row();
-      const uint8_t* other = slots[right.slot] + n * z.image() + z.origin() + row * z.row();
-      for (int64_t i = 0; i < count; ++i) {
+  b.shared_step(copy_share(out.layout), [=](uint8_t* const* slots, int64_t first, int64_t last) {
+    const Layout& l = left.layout;
+    for (int64_t r = first; r < last; ++r) {
+      const uint8_t* x = slots[left.slot] + l.at(r / l.h, r % l.h);
+      const uint8_t* other = slots[right.slot] + right.layout.at(r / l.h, r % l.h);
+      uint8_t* y = slots[out.slot] + out.layout.at(r / l.h, r % l.h);
+      for (int64_t i = 0; i < l.w * l.c; ++i) {
         y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
       }
-    });
+    }
   });
 }
 
@@ -223,17 +222,16 @@ void add_quantize(Builder& b, const Node& node) {
   }
   const Slot in = b.outside_input(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.step([in, out, scale = scale_of(to), zero = zero_of(to),
-          quantize = b.table().quantize](uint8_t* const* slots) {
-    const Layout& l = out.layout;
-    const auto* x = reinterpret_cast<const float*>(slots[in]);
-    for (int64_t n = 0; n < l.images; ++n) {
-      for (int64_t y = 0; y < l.h; ++y, x += l.w * l.c) {
-        quantize(l.w * l.c, x, scale, zero,
-                 slots[out.slot] + n * l.image() + l.origin() + y * l.row());
-      }
-    }
-  });
+  b.shared_step(copy_share(out.layout),
+                [in, out, scale = scale_of(to), zero = zero_of(to), quantize = b.table().quantize](
+                    uint8_t* const* slots, int64_t first, int64_t last) {
+                  const Layout& l = out.layout;
+                  const int64_t n = l.w * l.c;
+                  const auto* x = reinterpret_cast<const float*>(slots[in]);
+                  for (int64_t i = first; i < last; ++i) {
+                    quantize(n, x + i * n, scale, zero, slots[out.slot] + l.at(i / l.h, i % l.h));
+                  }
+                });
 }
 
 bool supports_dequantize(const Graph& g, const Node& node, bool) {
@@ -242,21 +240,16 @@ bool supports_dequantize(const Graph& g, const Node& node, bool) {
 
 void add_dequantize(Builder& b, const Node& node) {
   const ir::TensorType& from = b.graph().type(node.inputs[0]);
-  std::array<float, 256> table;
-  for (int q = -128; q < 128; ++q) {
-    table[static_cast<size_t>(q + 128)] =
-        static_cast<float>(double{scale_of(from)} * static_cast<double>(q - zero_of(from)));
-  }
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Slot out = b.outside_output(node.outputs[0]);
-  b.step([table, in, out](uint8_t* const* slots) {
+  b.shared_step(copy_share(in.layout), [in, out, scale = scale_of(from), zero = zero_of(from) + 128,
+                                        dequantize = b.table().dequantize](
+                                           uint8_t* const* slots, int64_t first, int64_t last) {
     const Layout& l = in.layout;
+    const int64_t n = l.w * l.c;
     auto* y = reinterpret_cast<float*>(slots[out]);
-    for (int64_t n = 0; n < l.images; ++n) {
-      for (int64_t row = 0; row < l.h; ++row) {
-        const uint8_t* x = slots[in.slot] + n * l.image() + l.origin() + row * l.row();
-        for (int64_t i = 0; i < l.w * l.c; ++i) *y++ = table[x[i]];
-      }
+    for (int64_t i = first; i < last; ++i) {
+      dequantize(n, slots[in.slot] + l.at(i / l.h, i % l.h), scale, zero, y + i * n);
     }
   });
 }
@@ -318,47 +311,83 @@ void add_pad(Builder& b, const Node& node) {
 
 bool supports_concat(const Graph& g, const Node& node, bool) {
   if (!is_int8(g, node.outputs[0])) return false;
-  const int rank = g.type(node.outputs[0]).shape.rank();
-  const int64_t axis = node.attrs.integer("axis");
-  if (axis != -1 && axis != rank - 1) return false;
   return std::all_of(node.inputs.begin(), node.inputs.end(),
                      [&](ir::ValueId id) { return is_int8(g, id); });
 }
 
-void add_concat(Builder& b, const Node& node) {
-  const Graph& g = b.graph();
-  const ir::TensorType& to = g.type(node.outputs[0]);
-  std::vector<Builder::Placed> parts;
-  for (const ir::ValueId id : node.inputs) parts.push_back(b.use_any(id));
-  const Builder::Placed out = b.define(node.outputs[0]);
-  int64_t first = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const ir::TensorType& from = g.type(node.inputs[i]);
+namespace {
+
+// Bytes of one input of a concatenation as bytes of its output.
+struct Rescale {
+  ByteTable table;
+  bool is_copy = true;
+
+  Rescale(const ir::TensorType& from, const ir::TensorType& to) {
     const ops::int8::Multiplier m =
         ops::int8::quantize_multiplier(double{scale_of(from)} / double{scale_of(to)});
-    ByteTable table;
-    bool is_copy = true;
     for (int q = -128; q < 128; ++q) {
       const int64_t scaled = scale_twice_rounded(q - zero_of(from), m);
       const auto stored = std::clamp<int64_t>(scaled + zero_of(to), -128, 127);
       table[static_cast<size_t>(q + 128)] = static_cast<uint8_t>(stored + 128);
       is_copy &= stored == q;
     }
+  }
+  void operator()(const uint8_t* x, uint8_t* y, int64_t n) const {
+    if (is_copy) {
+      std::memcpy(y, x, static_cast<size_t>(n));
+    } else {
+      for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
+    }
+  }
+};
+
+// Along the channels: pixel by pixel.
+void add_channel_concat(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  std::vector<Builder::Placed> parts;
+  for (const ir::ValueId id : node.inputs) parts.push_back(b.use_any(id));
+  const Builder::Placed out = b.define(node.outputs[0]);
+  int64_t first = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
     const Builder::Placed in = parts[i];
-    b.step([=](uint8_t* const* slots) {
-      for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t) {
+    b.shared_step(copy_share(in.layout), [=](uint8_t* const* slots, int64_t begin, int64_t end) {
+      for_rows(in, out, slots, begin, end, [&](const uint8_t* x, uint8_t* y, int64_t) {
         const int64_t c = in.layout.c;
-        y += first;
-        for (int64_t p = 0; p < in.layout.w; ++p, x += c, y += out.layout.c) {
-          if (is_copy) {
-            std::memcpy(y, x, static_cast<size_t>(c));
-          } else {
-            for (int64_t k = 0; k < c; ++k) y[k] = table[x[k]];
-          }
+        for (int64_t p = 0; p < in.layout.w; ++p) {
+          rescale(x + p * c, y + first + p * out.layout.c, c);
         }
       });
     });
     first += in.layout.c;
+  }
+}
+
+}  // namespace
+
+void add_concat(Builder& b, const Node& node) {
+  const Graph& g = b.graph();
+  const Shape& shape = g.type(node.outputs[0]).shape;
+  const int axis = *normalize_axis(node.attrs.integer("axis"), shape.rank());
+  if (axis == shape.rank() - 1) return add_channel_concat(b, node);
+  // Along another axis: runs of plain bytes.
+  std::vector<Builder::Placed> parts;
+  for (const ir::ValueId id : node.inputs) parts.push_back(b.use_plain(id));
+  const Builder::Placed out = b.define(node.outputs[0]);
+  const int64_t images = shape.product(0, axis);
+  const int64_t row = shape.product(axis, shape.rank());
+  int64_t first = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
+    const int64_t bytes = g.type(node.inputs[i]).shape.product(axis, shape.rank());
+    b.shared_step(
+        {.units = images, .cost = kCopyCost * images * bytes},
+        [=, in = parts[i].slot, to = out.slot](uint8_t* const* slots, int64_t begin, int64_t end) {
+          for (int64_t n = begin; n < end; ++n) {
+            rescale(slots[in] + n * bytes, slots[to] + first + n * row, bytes);
+          }
+        });
+    first += bytes;
   }
 }
 
@@ -393,9 +422,10 @@ void add_softmax(Builder& b, const Node& node) {
   }
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.step([t, in, out](uint8_t* const* slots) {
+  const int64_t rows = in.layout.images * in.layout.h;
+  b.step([t, in, out, rows](uint8_t* const* slots) {
     const int64_t c = in.layout.c;
-    for_rows(in, out, slots, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
+    for_rows(in, out, slots, 0, rows, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
       for (const uint8_t* end = x + bytes; x < end; x += c, y += c) {
         const int max = *std::max_element(x, x + c);
         int64_t sum = 0;

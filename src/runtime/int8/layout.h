@@ -38,6 +38,10 @@ struct Layout {
   int64_t bytes() const { return images * image(); }
   /// Of the first pixel inside the border.
   int64_t origin() const { return border.top * row() + border.left * c; }
+  /// Of the first pixel of a row.
+  int64_t at(int64_t image_index, int64_t y) const {
+    return image_index * image() + origin() + y * row();
+  }
 };
 
 /// The last three dimensions are h, w and c, those before them images; shapes of rank 2 are

@@ -79,8 +79,10 @@ class SumStep final : public Step {
     ChannelForm form;
     form.slope = slope;
     form.zero = zero;
-    form.steps =
-        find_steps([&](int64_t acc) { return f(acc); }, slope, zero, {}, -128 * count, 127 * count);
+    if (!b.has_packed()) {
+      form.steps = find_steps([&](int64_t acc) { return f(acc); }, slope, zero, {}, -128 * count,
+                              127 * count);
+    }
     form.bias = static_cast<int32_t>(-128 * count);
     form.is_monotone = is_monotone;
     // All channels alike, in whole vectors.
@@ -92,7 +94,7 @@ class SumStep final : public Step {
   void link(const uint8_t* constants) override {
     for (RequantPlace& place : requants) place.link(constants);
   }
-  void run(uint8_t* const* slots) const override {
+  void run(uint8_t* const* slots, int64_t, int64_t) const override {
     const Layout& from = in.layout;
     const Layout& to = out.layout;
     auto* sums = reinterpret_cast<int32_t*>(slots[scratch]);

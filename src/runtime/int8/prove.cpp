@@ -144,10 +144,10 @@ int64_t origin_of(const Steps& s, double slope, double zero) {
 
 // ceil(target / m) for m > 0, |target| <= 2^62.
 int64_t divide_up(int64_t target, int64_t m, double inverse) {
-  // The quotient in double is off by less than one.
-  int64_t q = static_cast<int64_t>(static_cast<double>(target) * inverse) - 2;
-  for (int i = 0; i < 4; ++i) q += q * m < target ? 1 : 0;
-  return q;
+  // The quotient is below 2^32, so in double it is off by far less than one.
+  const auto q = static_cast<int64_t>(static_cast<double>(target) * inverse);
+  const int64_t rest = target - q * m;
+  return q + (rest > 0 ? 1 : 0) + (rest > m ? 1 : 0) - (rest <= -m ? 1 : 0);
 }
 
 }  // namespace

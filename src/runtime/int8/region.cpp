@@ -1,34 +1,36 @@
 #include "runtime/int8/region.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include "ops/selected.h"
 #include "runtime/int8/builder.h"
 
 namespace ew::runtime::int8 {
 namespace {
 
 const NodeKind kKinds[] = {
-    {&ops::kConv, supports_conv, conv_border, add_conv},
-    {&ops::kDepthwiseConv, supports_depthwise, conv_border, add_depthwise},
-    {&ops::kDense, supports_dense, nullptr, add_dense},
-    {&ops::kAvgPool, supports_pool, nullptr, add_avg_pool},
-    {&ops::kMaxPool, supports_pool, nullptr, add_max_pool},
-    {&ops::kReduceMean, supports_mean, nullptr, add_mean},
-    {&ops::kAdd, supports_sum, nullptr, add_sum},
-    {&ops::kSub, supports_sum, nullptr, add_sum},
-    {&ops::kSoftmax, supports_softmax, nullptr, add_softmax},
-    {&ops::kQuantize, supports_quantize, nullptr, add_quantize},
-    {&ops::kDequantize, supports_dequantize, nullptr, add_dequantize},
-    {&ops::kReshape, supports_reshape, nullptr, add_reshape},
-    {&ops::kPad, supports_pad, nullptr, add_pad},
-    {&ops::kConcat, supports_concat, nullptr, add_concat},
-    {&ops::kClip, supports_unary, nullptr, add_unary},
-    {&ops::kHardSilu, supports_unary, nullptr, add_unary},
-    {&ops::kLeakyRelu, supports_unary, nullptr, add_unary},
-    {&ops::kRelu, supports_unary, nullptr, add_unary},
-    {&ops::kRelu6, supports_unary, nullptr, add_unary},
-    {&ops::kSigmoid, supports_unary, nullptr, add_unary},
-    {&ops::kTanh, supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(conv, Conv), supports_conv, conv_border, add_conv},
+    {EW_IF_SELECTED(depthwise_conv, DepthwiseConv), supports_conv, conv_border, add_depthwise},
+    {EW_IF_SELECTED(dense, Dense), supports_dense, nullptr, add_dense},
+    {EW_IF_SELECTED(avg_pool, AvgPool), supports_pool, nullptr, add_avg_pool},
+    {EW_IF_SELECTED(max_pool, MaxPool), supports_pool, nullptr, add_max_pool},
+    {EW_IF_SELECTED(reduce_mean, ReduceMean), supports_mean, nullptr, add_mean},
+    {EW_IF_SELECTED(add, Add), supports_sum, nullptr, add_sum},
+    {EW_IF_SELECTED(sub, Sub), supports_sum, nullptr, add_sum},
+    {EW_IF_SELECTED(softmax, Softmax), supports_softmax, nullptr, add_softmax},
+    {EW_IF_SELECTED(quantize, Quantize), supports_quantize, nullptr, add_quantize},
+    {EW_IF_SELECTED(dequantize, Dequantize), supports_dequantize, nullptr, add_dequantize},
+    {EW_IF_SELECTED(reshape, Reshape), supports_reshape, nullptr, add_reshape},
+    {EW_IF_SELECTED(pad, Pad), supports_pad, nullptr, add_pad},
+    {EW_IF_SELECTED(concat, Concat), supports_concat, nullptr, add_concat},
+    {EW_IF_SELECTED(clip, Clip), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(hard_silu, HardSilu), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(leaky_relu, LeakyRelu), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(relu, Relu), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(relu6, Relu6), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(sigmoid, Sigmoid), supports_unary, nullptr, add_unary},
+    {EW_IF_SELECTED(tanh, Tanh), supports_unary, nullptr, add_unary},
 };
 
 int64_t now() {
@@ -75,10 +77,36 @@ bool Region::supports(const ir::Graph& graph, const ir::Node& node, bool constan
 std::unique_ptr<Region> Region::build(const ir::Graph& graph, size_t first, size_t last,
                                       const RegionOptions& options,
                                       const kernels::int8::Int8Table& table) {
-  return Builder(graph, first, last, options, table).build();
+  if (options.packed != nullptr) {
+    if (auto region = Builder(graph, first, last, options, table).build()) return region;
+  }
+  RegionOptions from_weights = options;
+  from_weights.packed = nullptr;
+  return Builder(graph, first, last, from_weights, table).build();
 }
 
-void Region::run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds) {
+ir::PackedPart Region::packed() const { return packed_; }
+
+// Waking the pool, which sleeps between two runs, costs about as much as this.
+bool Region::may_share() const { return cost_ >= 6'000'000; }
+
+void Region::run_step(const Step& step, ThreadPool* pool) {
+  constexpr int64_t kLeastPart = 100'000;  // products that starting and ending a loop are worth
+  const Share share = pool == nullptr || !may_share() ? Share() : step.share();
+  int64_t parts = 1;
+  if (share.cost >= 2 * kLeastPart) {
+    // Twice as many parts as threads where they stay large: a thread that is held up gets fewer.
+    const int64_t threads = pool->threads();
+    const int64_t wanted = share.cost >= 16 * kLeastPart * threads ? 2 * threads : threads;
+    parts = std::min({share.units, wanted, share.cost / kLeastPart});
+  }
+  if (parts <= 1) return step.run(slots_.data(), 0, step.share().units);
+  pool->run(parts, [&](int64_t i) {
+    step.run(slots_.data(), share.units * i / parts, share.units * (i + 1) / parts);
+  });
+}
+
+void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* nanoseconds) {
   for (size_t i = 0; i < in.size(); ++i) {
     // Steps only read what lies outside.
     slots_[static_cast<size_t>(input_slots_[i])] =
@@ -87,13 +115,14 @@ void Region::run(ir::ConstViews in, ir::Views out, int64_t* nanoseconds) {
   for (size_t i = 0; i < out.size(); ++i) {
     slots_[static_cast<size_t>(output_slots_[i])] = static_cast<uint8_t*>(out[i].data);
   }
+  if (pool != nullptr && pool->threads() == 1) pool = nullptr;
   if (nanoseconds == nullptr) {
-    for (const auto& step : steps_) step->run(slots_.data());
+    for (const auto& step : steps_) run_step(*step, pool);
     return;
   }
   int64_t before = now();
   for (const auto& step : steps_) {
-    step->run(slots_.data());
+    run_step(*step, pool);
     const int64_t after = now();
     nanoseconds[step->node()] += after - before;
     before = after;

@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <random>
 
+#include "ir/ew/ew_file.h"
 #include "ir/rewriter.h"
 #include "ops/int8.h"
 #include "ops/window.h"
@@ -57,7 +59,8 @@ struct Case {
 
 class CaseMaker {
  public:
-  explicit CaseMaker(uint32_t seed) : r_(seed), b_(c_.graph) {}
+  explicit CaseMaker(uint32_t seed)
+      : r_(seed), b_(c_.graph), lowest_weight_(seed % 5 == 0 ? -128 : -127) {}
 
   Random& random() { return r_; }
 
@@ -82,7 +85,8 @@ class CaseMaker {
     }
     weight_scale_ = q.scales[0];
     const TensorType type{DType::kI8, std::move(shape), std::make_shared<const QuantParams>(q)};
-    in.push_back(b_.constant(r_.bytes(type, -127)));
+    // Writers keep weights from -128, but a file may hold it.
+    in.push_back(b_.constant(r_.bytes(type, lowest_weight_)));
     if (r_.chance(20)) return;
     Tensor bias(DType::kI32, Shape{channels});
     for (int32_t& v : bias.mutable_values<int32_t>()) {
@@ -143,12 +147,13 @@ class CaseMaker {
   Random r_;
   Case c_;
   ir::Builder b_;
+  int64_t lowest_weight_;
   float weight_scale_ = 1;
 };
 
 std::vector<CpuTarget> targets() {
   std::vector<CpuTarget> found;
-  for (const CpuTarget t : {CpuTarget::kPortable, CpuTarget::kAvx2, CpuTarget::kAvx512}) {
+  for (const CpuTarget t : kernels::kCpuTargets) {
     if (kernels::is_supported(t)) found.push_back(t);
   }
   return found;
@@ -168,13 +173,41 @@ std::vector<Tensor> run_case(const Case& c, const ExecutorOptions& options, bool
   return out;
 }
 
+// The case as an `.ew` file with constants packed for `target`.
+Case through_file(const Case& c, CpuTarget target,
+                  std::shared_ptr<const ir::PackedSection>& packed) {
+  const auto executor = Executor::create(c.graph, {.int8_target = target});
+  REQUIRE_MESSAGE(executor.ok(), c.text);
+  ir::Model model;
+  model.graph = c.graph;
+  const auto section = (*executor)->packed();
+  const auto bytes = ir::write_ew(model, section ? &*section : nullptr);
+  REQUIRE_MESSAGE(bytes.ok(), c.text);
+  auto read = ir::read_ew(MappedFile::copy_of(*bytes), ops::find_op);
+  REQUIRE_MESSAGE(read.ok(), c.text, read.ok() ? "" : read.error().message);
+  packed = read->packed;
+  return {std::move(read->graph), c.inputs, "from a file: " + c.text};
+}
+
 void check_case(const Case& c, bool expect_region = true) {
   const std::vector<Tensor> expected = run_case(c, {.reference_only = true}, false);
   for (const CpuTarget target : targets()) {
-    const std::vector<Tensor> found = run_case(c, {.int8_target = target}, expect_region);
-    for (size_t i = 0; i < expected.size(); ++i) {
+    std::vector<Tensor> found = run_case(c, {.int8_target = target}, expect_region);
+    std::shared_ptr<const ir::PackedSection> packed;
+    const Case in_file = through_file(c, target, packed);
+    const auto executor =
+        Executor::create(in_file.graph, {.int8_target = target, .packed = packed});
+    REQUIRE_MESSAGE(executor.ok(), c.text);
+    for (const Region* region : (*executor)->regions()) {
+      CHECK_MESSAGE(region->is_from_file(), in_file.text);
+    }
+    for (Tensor& y : run_case(in_file, {.int8_target = target, .packed = packed}, expect_region)) {
+      found.push_back(std::move(y));
+    }
+    for (size_t n = 0; n < found.size(); ++n) {
+      const size_t i = n % expected.size();
       const auto* a = static_cast<const uint8_t*>(expected[i].data());
-      const auto* b = static_cast<const uint8_t*>(found[i].data());
+      const auto* b = static_cast<const uint8_t*>(found[n].data());
       size_t wrong = 0;
       size_t first = 0;
       for (size_t k = 0; k < expected[i].size_bytes(); ++k) {
@@ -235,7 +268,7 @@ Case depthwise_case(uint32_t seed) {
   Random& r = m.random();
   constexpr int64_t kUsual[] = {8, 16, 32, 64, 96, 128, 24, 4, 192};
   const int64_t c = r.chance(60) ? kUsual[r.pick(0, 8)] : r.pick(1, 150);
-  const int64_t multiplier = c == 1 ? r.pick(1, 20) : 1;
+  const int64_t multiplier = c == 1 ? r.pick(1, 20) : r.chance(85) ? 1 : r.pick(2, 5);
   const int64_t kh = r.chance(60) ? 3 : r.pick(1, 9);
   const int64_t kw = r.chance(60) ? 3 : r.pick(1, 5);
   const int64_t n = r.chance(80) ? 1 : 2;
@@ -246,6 +279,23 @@ Case depthwise_case(uint32_t seed) {
   merge(attrs, m.clamp());
   const auto quant = m.product_quant(x, kh * kw);
   return m.finish(m.add(ops::kDepthwiseConv, in, attrs, quant));
+}
+
+Case grouped_case(uint32_t seed) {
+  CaseMaker m(seed);
+  Random& r = m.random();
+  const int64_t groups = r.pick(2, 5);
+  const int64_t c = r.pick(1, 21);
+  const int64_t o = r.pick(1, 40) * groups;
+  const int64_t kh = r.pick(1, 3);
+  const int64_t kw = r.pick(1, 4);
+  const ValueId x = m.input({r.pick(1, 2), r.pick(9, 12), r.pick(9, 20), c * groups});
+  std::vector<ValueId> in{x};
+  m.kernel(x, {kh, kw, c, o}, 3, o, in);
+  Attrs attrs = window_attrs(r, 2, true);
+  attrs.set("groups", groups);
+  merge(attrs, m.clamp());
+  return m.finish(m.add(ops::kConv, in, attrs, m.product_quant(x, kh * kw * c)));
 }
 
 Case dense_case(uint32_t seed) {
@@ -316,10 +366,15 @@ Case layout_case(uint32_t seed) {
     }
     case 1: {
       Shape other = shape;
-      other[3] = r.pick(1, 40);
+      const int axis = static_cast<int>(r.chance(50) ? 3 : r.pick(0, 2));
+      other[axis] = r.pick(1, 40);
       const ValueId b = m.input(other);
-      return m.finish(
-          m.add(ops::kConcat, {x, b}, {{"axis", r.chance(50) ? -1 : int64_t{3}}}, quant));
+      const int64_t named = r.chance(50) ? axis - 4 : axis;
+      const ValueId y = m.add(ops::kConcat, {x, b}, {{"axis", named}}, quant);
+      if (r.chance(50)) return m.finish(y);
+      // A reader that wants a border.
+      return m.finish(m.add(ops::kMaxPool, {y},
+                            {{"pool", Ints{1, 1}}, {"padding", std::string("same")}}, quant));
     }
     case 2:
       return m.finish(m.add(ops::kQuantize, {x}, {}, m.any_quant()));
@@ -407,6 +462,9 @@ TEST_CASE("int8 region: convolutions equal their reference") { check_many(conv_c
 TEST_CASE("int8 region: depthwise convolutions equal their reference") {
   check_many(depthwise_case, 2000, 200);
 }
+TEST_CASE("int8 region: grouped convolutions equal their reference") {
+  check_many(grouped_case, 12000, 60);
+}
 TEST_CASE("int8 region: dense layers equal their reference") { check_many(dense_case, 3000, 100); }
 TEST_CASE("int8 region: poolings equal their reference") { check_many(pool_case, 4000, 80); }
 TEST_CASE("int8 region: means equal their reference") { check_many(mean_case, 5000, 60); }
@@ -419,6 +477,81 @@ TEST_CASE("int8 region: pad, concat, quantize and dequantize equal their referen
 }
 TEST_CASE("int8 region: tables equal their references") { check_many(unary_case, 9000, 40); }
 TEST_CASE("int8 region: whole nets equal their references") { check_many(net_case, 10000, 60); }
+
+// Large enough to be shared out: rows, columns of one long row, blocks of channels.
+Case large_case(uint32_t seed) {
+  CaseMaker m(seed);
+  Random& r = m.random();
+  const int64_t n = r.pick(1, 2);
+  const int64_t h = r.pick(21, 40);
+  const int64_t w = r.pick(33, 40);
+  const auto conv = [&](ValueId from, int64_t kernel, int64_t channels, int64_t stride) {
+    const int64_t c = m.shape_of(from)[3];
+    std::vector<ValueId> in{from};
+    m.kernel(from, {kernel, kernel, c, channels}, 3, channels, in);
+    Attrs attrs{{"padding", std::string("same")}, {"strides", Ints{stride, stride}}};
+    merge(attrs, m.clamp());
+    return m.add(ops::kConv, in, attrs, m.product_quant(from, kernel * kernel * c));
+  };
+  ValueId x = conv(m.input({n, h, w, r.pick(3, 9)}), 3, 8 * r.pick(4, 6), 1);
+  const int64_t c = m.shape_of(x)[3];
+  std::vector<ValueId> in{x};
+  m.kernel(x, {3, 3, c, 1}, 2, c, in);
+  const int64_t stride = r.pick(1, 2);
+  const ValueId y = m.add(ops::kDepthwiseConv, in,
+                          {{"padding", std::string("same")}, {"strides", Ints{stride, stride}}},
+                          m.product_quant(x, 9));
+  const ValueId left = conv(y, 1, 16 * r.pick(3, 5), 1);
+  const ValueId right = conv(x, 3, m.shape_of(left)[3], stride);
+  x = m.add(ops::kAdd, {left, right}, m.clamp(), m.any_quant());
+  x = m.add(ops::kMaxPool, {x}, {{"pool", Ints{4, 4}}, {"strides", Ints{4, 4}}}, m.quant_of(x));
+  x = m.add(ops::kReshape, {x}, {{"shape", Ints{0, -1}}}, m.quant_of(x));
+  const int64_t k = m.shape_of(x)[1];
+  const int64_t outputs = r.pick(200, 300);
+  std::vector<ValueId> dense{x};
+  m.kernel(x, {k, outputs}, 1, outputs, dense);
+  return m.finish(m.add(ops::kDense, dense, {}, m.product_quant(x, k)));
+}
+
+TEST_CASE("int8 region: every number of threads gives the same bytes") {
+  for (uint32_t seed = 11000; seed < 11006; ++seed) {
+    const Case c = large_case(seed);
+    const std::vector<Tensor> expected = run_case(c, {.reference_only = true}, false);
+    for (const CpuTarget target : targets()) {
+      for (const int threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        const std::vector<Tensor> found = run_case(c, {.int8_target = target, .pool = &pool}, true);
+        REQUIRE(found.size() == expected.size());
+        CHECK_MESSAGE(
+            std::memcmp(found[0].data(), expected[0].data(), expected[0].size_bytes()) == 0,
+            std::string(kernels::to_string(target)), ", ", threads, " threads: ", c.text);
+      }
+    }
+  }
+}
+
+TEST_CASE("int8 region: floats are quantised as the definition says, to the last tie") {
+  // Ties, infinities, not-a-number, beyond every bound; more than one vector and a rest.
+  std::vector<float> values;
+  for (int i = -300; i <= 300; ++i) values.push_back(0.25F * static_cast<float>(i));
+  for (const float v : {INFINITY, -INFINITY, NAN, 1e30F, -1e30F, -0.0F, 1e-40F})
+    values.push_back(v);
+  for (const auto& [scale, zero] : {std::pair(0.5F, 3), std::pair(0.0037F, -128)}) {
+    ir::Graph graph;
+    ir::Builder b(graph);
+    const auto n = static_cast<int64_t>(values.size());
+    const ValueId x = b.input("x", TensorType{DType::kF32, Shape{1, n}, nullptr});
+    const ValueId y = b.add(ops::kQuantize, {x});
+    b.graph().value(y).type = TensorType{DType::kI8, Shape{1, n}, params(scale, zero)};
+    REQUIRE(b.ok());
+    graph.outputs = {y};
+    Case c{.graph = std::move(graph), .inputs = {}, .text = "quantize"};
+    Tensor input(DType::kF32, Shape{1, n});
+    std::copy(values.begin(), values.end(), input.mutable_values<float>().begin());
+    c.inputs.push_back(std::move(input));
+    check_case(c);
+  }
+}
 
 TEST_CASE("int8 region: nearly every block of channels has a proved form") {
   // Without it every test above would pass by the slow exact functions alone.

@@ -2,17 +2,17 @@
 // Kernels that are vectorised over the channels of NHWC.
 
 #include "runtime/kernels/depthwise_grad_impl.h"
-#include "runtime/kernels/depthwise_impl.h"
+#include "runtime/kernels/depthwise_rows_impl.h"
 #include "runtime/kernels/norm_impl.h"
 #include "runtime/kernels/pool_impl.h"
 #include "runtime/kernels/tables.h"
 
 namespace ew::kernels::EW_TARGET {
 
-const DepthwiseTable kDepthwiseTable{depthwise,
+const DepthwiseTable kDepthwiseTable{depthwise_any,
                                      depthwise_grad_input,
                                      depthwise_grad_weights,
-                                     depthwise_workspace_bytes,
+                                     depthwise_any_workspace_bytes,
                                      depthwise_grad_input_workspace_bytes,
                                      depthwise_grad_weights_workspace_bytes};
 const NormTable kNormTable{batch_norm,  batch_norm_grad, batch_norm_workspace_bytes,

@@ -7,6 +7,7 @@
 #include "runtime/kernels/gemm_impl.h"
 #include "runtime/kernels/padding.h"
 #include "runtime/kernels/shared_tile.h"
+#include "runtime/kernels/winograd_impl.h"
 
 namespace ew::kernels::EW_TARGET {
 
@@ -259,6 +260,31 @@ inline size_t conv2d_workspace_bytes(const Conv2dShape& s, int threads) {
   return bytes_of(array_size(packed) + conv_slots(p, threads) * array_size(p.image.size()));
 }
 
+inline ConvPhase forward_phase(const Conv2dShape& s, const ConvPass& p) {
+  const Window2d& v = s.window;
+  ConvPhase phase{.y = forward_taps(v.kernel_h, v.stride_h, v.dilation_h, v.out_h),
+                  .x = forward_taps(v.kernel_w, v.stride_w, v.dilation_w, v.out_w),
+                  .panels = conv_panels(p, v.kernel_h * v.kernel_w)};
+  // forward_taps counts from the first padded pixel; offsets of a pass count from the image.
+  phase.y.first_offset = -p.image.top;
+  phase.x.first_offset = -p.image.left;
+  return phase;
+}
+
+/// Panel after panel, group after group.
+inline void pack_forward(const Conv2dShape& s, const ConvPass& p, const ConvPhase& phase,
+                         const float* w, float* packed) {
+  const int64_t rows = phase.rows(p);
+  for (int64_t g = 0; g < s.groups; ++g) {
+    for (int64_t panel = 0; panel < phase.panels.count; ++panel) {
+      const int64_t first = phase.panels.begin(panel);
+      pack_panel(w + g * p.columns, s.out_c, false, rows, p.columns, first,
+                 phase.panels.width(panel) * int64_t{kLanes},
+                 packed + g * phase.packed_group(p) + rows * first);
+    }
+  }
+}
+
 inline void conv2d(const Conv2dShape& s, const float* x, const float* w, const float* bias,
                    Clamp clamp, float* y, void* workspace, ThreadPool* pool) {
   if (is_pointwise(s)) {
@@ -273,33 +299,73 @@ inline void conv2d(const Conv2dShape& s, const float* x, const float* w, const f
   }
   if (s.batch * s.window.out_h * s.window.out_w * s.out_c <= 0) return;
   const ConvPass p = forward_pass(s);
-  const Window2d& v = s.window;
-  ConvPhase phase{.y = forward_taps(v.kernel_h, v.stride_h, v.dilation_h, v.out_h),
-                  .x = forward_taps(v.kernel_w, v.stride_w, v.dilation_w, v.out_w),
-                  .panels = conv_panels(p, v.kernel_h * v.kernel_w)};
-  // forward_taps counts from the first padded pixel; offsets of a pass count from the image.
-  phase.y.first_offset = -p.image.top;
-  phase.x.first_offset = -p.image.left;
+  ConvPhase phase = forward_phase(s, p);
   phase.kernel = w;
   phase.row_stride = s.out_c;
   phase.group_stride = p.columns;
   auto* scratch = static_cast<float*>(workspace);
   if (forward_packs(s)) {
-    const int64_t rows = phase.rows(p);
-    for (int64_t g = 0; g < s.groups; ++g) {
-      for (int64_t panel = 0; panel < phase.panels.count; ++panel) {
-        const int64_t first = phase.panels.begin(panel);
-        pack_panel(w + g * p.columns, s.out_c, false, rows, p.columns, first,
-                   phase.panels.width(panel) * int64_t{kLanes},
-                   scratch + g * phase.packed_group(p) + rows * first);
-      }
-    }
+    pack_forward(s, p, phase, w, scratch);
     phase.kernel = scratch;
     phase.row_stride = 0;
     scratch += array_size(s.groups * phase.packed_group(p));
   }
   run_conv(
       p, [&](int64_t, int64_t) { return phase; }, ConvEpilogue{bias, clamp}, x, y, scratch, pool);
+}
+
+inline GemmArgs packed_gemm(const Conv2dShape& s) {
+  GemmArgs g = pointwise_gemm(s);
+  g.is_packed = true;
+  return g;
+}
+
+inline size_t conv2d_packed_bytes(const Conv2dShape& s) {
+  if (is_pointwise(s)) return gemm_packed_bytes(packed_gemm(s));
+  if (prefers_winograd(s)) return bytes_of(winograd_weight_floats(s));
+  const ConvPass p = forward_pass(s);
+  return bytes_of(s.groups * forward_phase(s, p).packed_group(p));
+}
+
+inline void conv2d_pack(const Conv2dShape& s, const float* w, float* packed) {
+  if (is_pointwise(s)) {
+    GemmArgs g = packed_gemm(s);
+    g.b = w;
+    return gemm_pack(g, packed);
+  }
+  if (prefers_winograd(s)) return winograd_pack(s, w, packed);
+  const ConvPass p = forward_pass(s);
+  pack_forward(s, p, forward_phase(s, p), w, packed);
+}
+
+inline size_t conv2d_packed_workspace_bytes(const Conv2dShape& s, int threads) {
+  if (is_pointwise(s)) return 0;
+  if (prefers_winograd(s)) return bytes_of(winograd_workspace_floats(s, threads));
+  const ConvPass p = forward_pass(s);
+  return bytes_of(conv_slots(p, threads) * array_size(p.image.size()));
+}
+
+inline void conv2d_packed(const Conv2dShape& s, const float* x, const float* packed,
+                          const float* bias, Clamp clamp, float* y, void* workspace,
+                          ThreadPool* pool) {
+  if (is_pointwise(s)) {
+    GemmArgs g = packed_gemm(s);
+    g.a = x;
+    g.b = packed;
+    g.c = y;
+    g.bias = bias;
+    g.clamp = clamp;
+    gemm(g, workspace, pool);
+    return;
+  }
+  if (s.batch * s.window.out_h * s.window.out_w * s.out_c <= 0) return;
+  if (prefers_winograd(s)) return winograd(s, x, packed, bias, clamp, y, workspace, pool);
+  const ConvPass p = forward_pass(s);
+  ConvPhase phase = forward_phase(s, p);
+  phase.kernel = packed;
+  run_conv(
+      p, [&](int64_t, int64_t) { return phase; }, ConvEpilogue{bias, clamp}, x, y,
+      static_cast<float*>(workspace), pool);
 }
 
 inline size_t conv2d_grad_input_workspace_bytes(const Conv2dShape& s, int threads) {

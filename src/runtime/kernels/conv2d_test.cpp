@@ -49,6 +49,20 @@ void for_products(const Conv2dShape& s, const Visit& visit) {
           }
 }
 
+/// Winograd's transforms mix the sums of a block, so errors are relative to the largest of them.
+constexpr double kPackedTolerance = 4e-6;
+
+double error_of_largest(const std::vector<float>& got, const std::vector<Sum>& want) {
+  double largest = 1e-30;
+  double worst = 0;
+  for (const Sum& sum : want) largest = std::max(largest, sum.magnitude);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double error = std::fabs(static_cast<double>(got[i]) - want[i].value);
+    if (!(error <= worst)) worst = std::isnan(error) ? largest : error;
+  }
+  return worst / largest;
+}
+
 void check(const Conv2dShape& s, ThreadPool& pool, Clamp clamp = {}) {
   const Window2d& v = s.window;
   CAPTURE(v.in_h);
@@ -86,6 +100,7 @@ void check(const Conv2dShape& s, ThreadPool& pool, Clamp clamp = {}) {
     INFO(std::string(to_string(target)));
     const KernelTable& k = kernels(target);
     std::vector<std::vector<float>> single;
+    std::vector<float> packed_single;
     for (ThreadPool* p : {static_cast<ThreadPool*>(nullptr), &pool}) {
       const int threads = p == nullptr ? 1 : kThreads;
       auto y = unwritten(static_cast<int64_t>(dy.size()));
@@ -98,6 +113,17 @@ void check(const Conv2dShape& s, ThreadPool& pool, Clamp clamp = {}) {
                           Workspace(k.conv2d_grad_input_workspace_bytes(s, threads)).get(), p);
       k.conv2d_grad_weights(s, x.data(), dy.data(), dw.data(), db.data(),
                             Workspace(k.conv2d_grad_weights_workspace_bytes(s, threads)).get(), p);
+      std::vector<float> packed(k.conv2d_packed_bytes(s) / sizeof(float));
+      k.conv2d_pack(s, w.data(), packed.data());
+      auto again = unwritten(static_cast<int64_t>(dy.size()));
+      k.conv2d_packed(s, x.data(), packed.data(), bias.data(), clamp, again.data(),
+                      Workspace(k.conv2d_packed_workspace_bytes(s, threads)).get(), p);
+      CHECK(error_of_largest(again, want_y) < kPackedTolerance);
+      if (p == nullptr) {
+        packed_single = again;
+      } else {
+        CHECK(same_bits(again, packed_single));
+      }
       if (p == nullptr) {
         CHECK(worst_error(y, want_y) < kTolerance);
         CHECK(worst_error(dx, want_dx) < kTolerance);
@@ -122,6 +148,22 @@ constexpr Spatial kSame3x3{.in_h = 5,
                            .left = 1,
                            .bottom = 1,
                            .right = 1};
+
+TEST_CASE("conv2d: Winograd blocks that hang over the edges, for every channel tail") {
+  ThreadPool pool(kThreads);
+  for (const int64_t size : {8, 9, 13, 18}) {
+    for (const int64_t channels : {16, 21, 40}) {
+      Spatial spatial = kSame3x3;
+      spatial.in_h = size;
+      spatial.in_w = size + 3;
+      for (const int64_t pad : {0, 1, 2}) {
+        spatial.top = spatial.left = spatial.bottom = spatial.right = pad;
+        check({.window = window_of(spatial), .batch = 2, .in_c = channels, .out_c = channels + 7},
+              pool, {0});
+      }
+    }
+  }
+}
 
 TEST_CASE("conv2d: forward and both gradients agree with plain loops for every channel tail") {
   ThreadPool pool(kThreads);

@@ -3,8 +3,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/kernels/built.h"
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace ew::kernels {
@@ -15,6 +19,12 @@ const char* to_string(CpuTarget target) {
       return "avx512";
     case CpuTarget::kAvx2:
       return "avx2";
+    case CpuTarget::kNeon:
+      return "neon";
+    case CpuTarget::kNeonDotprod:
+      return "neon-dotprod";
+    case CpuTarget::kNeonI8mm:
+      return "neon-i8mm";
     case CpuTarget::kPortable:
       break;
   }
@@ -22,27 +32,36 @@ const char* to_string(CpuTarget target) {
 }
 
 bool is_supported(CpuTarget target) {
+  if (!is_built(target)) return false;
 #if defined(__x86_64__)
   if (target == CpuTarget::kAvx512) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           (!is_only(target) || __builtin_cpu_supports("avx512vnni"));
   }
   if (target == CpuTarget::kAvx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
+  }
+#elif defined(__aarch64__)
+  const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  if (target == CpuTarget::kNeon) return true;
+  if (target == CpuTarget::kNeonDotprod) return has_dotprod;
+  if (target == CpuTarget::kNeonI8mm) {
+    return has_dotprod && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
   }
 #endif
   return target == CpuTarget::kPortable;
 }
 
 CpuTarget detect_cpu() {
-  constexpr CpuTarget kBestFirst[] = {CpuTarget::kAvx512, CpuTarget::kAvx2, CpuTarget::kPortable};
   const char* wanted = std::getenv("EDGEWISE_CPU");
-  for (const CpuTarget target : kBestFirst) {
+  for (const CpuTarget target : kCpuTargets) {
     if (wanted != nullptr && std::strcmp(wanted, to_string(target)) == 0 && is_supported(target)) {
       return target;
     }
   }
-  for (const CpuTarget target : kBestFirst) {
+  for (const CpuTarget target : kCpuTargets) {
     if (is_supported(target)) return target;
   }
   return CpuTarget::kPortable;

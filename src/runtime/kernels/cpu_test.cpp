@@ -25,6 +25,18 @@ TEST_CASE("detect_cpu: the environment lowers the choice, nonsense is ignored") 
   if (before != nullptr) setenv("EDGEWISE_CPU", kept.c_str(), 1);
 }
 
+TEST_CASE("detect_cpu: every supported target can be asked for by its name") {
+  const char* before = std::getenv("EDGEWISE_CPU");
+  const std::string kept = before == nullptr ? "" : before;
+  for (const CpuTarget target : kCpuTargets) {
+    if (!is_supported(target)) continue;
+    setenv("EDGEWISE_CPU", to_string(target), 1);
+    CHECK(detect_cpu() == target);
+  }
+  unsetenv("EDGEWISE_CPU");
+  if (before != nullptr) setenv("EDGEWISE_CPU", kept.c_str(), 1);
+}
+
 TEST_CASE("FlushSubnormals: subnormal results are zero inside, also in the pool, and not after") {
   ThreadPool pool(3);
   const std::vector<float> tiny(100'000, 1e-30F);

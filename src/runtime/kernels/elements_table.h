@@ -3,12 +3,12 @@
 
 #include "runtime/kernels/elementwise_impl.h"
 #include "runtime/kernels/tables.h"
+#include "runtime/kernels/unary_impl.h"
 
 namespace ew::kernels::EW_TARGET {
 
 const ElementwiseTable kElementwiseTable{
     .add = add,
-    .sub = sub,
     .mul = mul,
     .affine = affine,
     .add_scaled = add_scaled,
@@ -20,6 +20,8 @@ const ElementwiseTable kElementwiseTable{
     .sigmoid_grad = sigmoid_grad,
     .tanh_grad = tanh_grad,
     .keep_random = keep_random,
+    .unary = unary,
+    .binary = binary,
     .mul_row = mul_row,
     .add_row = add_row,
     .softmax = softmax,

@@ -30,10 +30,6 @@ inline void add(int64_t n, const float* a, const float* b, Clamp bounds, float* 
   map_two(n, a, b, y, pool, [=](Vec u, Vec v) { return clamp(u + v, lo, hi); });
 }
 
-inline void sub(int64_t n, const float* a, const float* b, float* y, ThreadPool* pool) {
-  map_two(n, a, b, y, pool, [](Vec u, Vec v) { return u - v; });
-}
-
 inline void mul(int64_t n, const float* a, const float* b, float* y, ThreadPool* pool) {
   map_two(n, a, b, y, pool, [](Vec u, Vec v) { return u * v; });
 }

@@ -17,6 +17,7 @@ struct GemmArgs {
   const float* b = nullptr;
   int64_t ldb = 0;
   bool transpose_b = false;
+  bool is_packed = false;  // b is what gemm_pack() made of it; then ldb and transpose_b say nothing
   float* c = nullptr;
   int64_t ldc = 0;
   const float* bias = nullptr;  // [n] or null

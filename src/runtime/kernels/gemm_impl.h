@@ -4,20 +4,25 @@
 
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/kernels.h"
-#include "runtime/kernels/tile.h"
+#include "runtime/kernels/streamed_tile.h"
 
 namespace ew::kernels::EW_TARGET {
 
 inline constexpr int64_t kPanelBytes = 32 * 1024;  // of L1, for one panel of B
 inline constexpr int64_t kRowBlock = 96;           // rows of C per parallel task
 
+/// Products of so few rows only read B: its panels need not stay anywhere.
+inline constexpr int64_t kStreamedRows = 4;
+
 /// Columns of a panel, in vectors: wide while the whole reduction fits the L1 cache.
-constexpr int panel_vectors(int64_t k) {
+constexpr int panel_vectors(int64_t k, int64_t rows = kStreamedRows + 1) {
+  if (rows <= kStreamedRows) return kMaxVectors;
   return k * kMaxVectors * kLanes * int64_t{sizeof(float)} <= kPanelBytes ? kMaxVectors : 2;
 }
 
 /// Rows of B that fit the cache at that width.
-constexpr int64_t reduction_block(int vectors) {
+constexpr int64_t reduction_block(int vectors, int64_t rows = kStreamedRows + 1) {
+  if (rows <= kStreamedRows) return 2048;  // terms of one chain
   return kPanelBytes / (vectors * kLanes * int64_t{sizeof(float)});
 }
 
@@ -27,14 +32,15 @@ struct GemmPlan {
   bool pack_all;
 
   explicit GemmPlan(const GemmArgs& g)
-      : panels(g.n, panel_vectors(g.k)), vectors(panel_vectors(g.k)) {
+      : panels(g.n, panel_vectors(g.k, g.m)), vectors(panel_vectors(g.k, g.m)) {
     // A wide B in place maps its rows to few cache sets; copying pays if enough rows reuse it.
-    pack_all = g.transpose_b || (g.ldb > 256 && g.m >= 64);
+    pack_all = g.is_packed || g.transpose_b || (g.ldb > 256 && g.m >= 64);
   }
   bool packs(int64_t panel) const { return pack_all || panels.last(panel) != kLanes; }
 };
 
 inline size_t gemm_workspace_bytes(const GemmArgs& g, int /*threads*/) {
+  if (g.is_packed) return 0;
   const GemmPlan plan(g);
   int64_t elements = 0;
   for (int64_t p = 0; p < plan.panels.count; ++p) {
@@ -43,10 +49,24 @@ inline size_t gemm_workspace_bytes(const GemmArgs& g, int /*threads*/) {
   return bytes_of(elements);
 }
 
+inline size_t gemm_packed_bytes(const GemmArgs& g) {
+  return bytes_of(g.k * GemmPlan(g).panels.vectors * kLanes);
+}
+
+/// Panel after panel of rows of B.
+inline void gemm_pack(const GemmArgs& g, float* packed) {
+  const Panels panels = GemmPlan(g).panels;
+  for (int64_t p = 0; p < panels.count; ++p) {
+    const int64_t first = panels.begin(p);
+    pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, first, panels.width(p) * int64_t{kLanes},
+               packed + g.k * first);
+  }
+}
+
 template <bool kTransposed>
 void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const float* b, int64_t ldb,
                 int64_t row, int64_t rows) {
-  const int64_t block = reduction_block(plan.vectors);
+  const int64_t block = reduction_block(plan.vectors, g.m);
   Tile t;
   t.a_row = kTransposed ? 1 : g.lda;
   t.a_step = kTransposed ? g.lda : 1;
@@ -66,19 +86,51 @@ void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const fl
   }
 }
 
+/// A product of at most kStreamedRows rows with a packed B of any element type.
+template <typename Elements>
+void gemm_streamed(const GemmArgs& g, const typename Elements::Element* packed, ThreadPool* pool) {
+  if (g.m <= 0 || g.n <= 0) return;
+  const GemmPlan plan(g);
+  const Panels& panels = plan.panels;
+  const int64_t block = reduction_block(plan.vectors, g.m);
+  ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
+  parallel_for(wide, panels.count, [&](int64_t p) {
+    const int64_t first = panels.begin(p);
+    const int vectors = panels.width(p);
+    const auto run = find_streamed<Elements>(vectors, g.m);
+    Tile t;
+    t.a_row = g.lda;
+    t.c = g.c + first;
+    t.ldc = g.ldc;
+    t.last = panels.last(p);
+    for (int64_t k = 0; k == 0 || k < g.k; k += block) {
+      t.length = min_of(block, g.k - k);
+      t.a = g.a + k;
+      t.bias = k == 0 && g.bias != nullptr ? g.bias + first : nullptr;
+      t.accumulate = g.accumulate || k > 0;
+      if (k + block >= g.k) t.clamp = g.clamp;
+      run(t, packed + g.k * first + k * vectors * kLanes);
+    }
+  });
+}
+
 inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
   if (g.m <= 0 || g.n <= 0) return;
+  if (g.is_packed && g.m <= kStreamedRows && !g.transpose_a) {
+    return gemm_streamed<FloatElements>(g, g.b, pool);
+  }
   const GemmPlan plan(g);
   const int64_t row_blocks = ceil_div(g.m, kRowBlock);
   // Waking a thread costs microseconds: small products stay on this one.
   ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
-  auto* packed = static_cast<float*>(workspace);
+  auto* space = static_cast<float*>(workspace);
+  const float* packed = g.is_packed ? g.b : space;
 
   int64_t offset = 0;
   for (int64_t p = 0; p < plan.panels.count; ++p) {
-    if (!plan.packs(p)) continue;
+    if (g.is_packed || !plan.packs(p)) continue;
     const int64_t width = plan.panels.width(p) * int64_t{kLanes};
-    pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, plan.panels.begin(p), width, packed + offset);
+    pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, plan.panels.begin(p), width, space + offset);
     offset += g.k * width;
   }
   parallel_for(wide, plan.panels.count * row_blocks, [&](int64_t task) {

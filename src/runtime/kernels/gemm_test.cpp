@@ -64,6 +64,15 @@ void check(const Case& s, ThreadPool& pool) {
     g.c = threaded.data();
     table.gemm(g, workspace.get(), &pool);
     CHECK(same_bits(c, threaded));
+    std::vector<float> packed(table.gemm_packed_bytes(g) / sizeof(float));
+    table.gemm_pack(g, packed.data());
+    auto again = before;
+    GemmArgs p = g;
+    p.b = packed.data();
+    p.is_packed = true;
+    p.c = again.data();
+    table.gemm(p, nullptr, &pool);
+    CHECK(same_bits(c, again));
   }
 }
 
@@ -108,6 +117,58 @@ TEST_CASE("gemm: bias, accumulation, clamp and row strides combine") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("gemm: halves give the bits of the floats they stand for, for every tail") {
+  ThreadPool pool(kThreads);
+  for (const CpuTarget target : targets()) {
+    INFO(std::string(to_string(target)));
+    const KernelTable& k = kernels(target);
+    for (const HalfType type : {HalfType::kF16, HalfType::kBF16}) {
+      for (int64_t n = 1; n <= 70; n += 3) {
+        const int64_t m = 1 + n % kMaxHalfRows;
+        const int64_t depth = 5 * n;
+        const auto a = random_floats(m * depth, 1);
+        const auto bias = random_floats(n, 2);
+        auto b = random_floats(depth * n, 3, -100, 100);
+        // Seven bits fit both types; a value outside the half type's range tells them apart.
+        for (float& v : b) v = std::round(v);
+        if (type == HalfType::kBF16) b[0] = 0x1p100F;
+        auto want = unwritten(m * n);
+        auto got = want;
+        GemmArgs g{.m = m,
+                   .n = n,
+                   .k = depth,
+                   .a = a.data(),
+                   .lda = depth,
+                   .b = b.data(),
+                   .ldb = n,
+                   .c = want.data(),
+                   .ldc = n,
+                   .bias = bias.data()};
+        const auto count = static_cast<int64_t>(k.gemm_packed_bytes(g) / sizeof(float));
+        std::vector<float> packed(static_cast<size_t>(count));
+        k.gemm_pack(g, packed.data());
+        HalfType found = HalfType::kF16;
+        REQUIRE(k.halves.find_exact(count, packed.data(), found));
+        REQUIRE(found == type);
+        std::vector<uint16_t> halves(packed.size());
+        k.halves.narrow(count, packed.data(), type, halves.data());
+        auto wide = unwritten(count);
+        k.halves.widen(count, halves.data(), type, wide.data(), &pool);
+        CHECK(same_bits(wide, packed));
+        g.b = packed.data();
+        g.is_packed = true;
+        k.gemm(g, nullptr, nullptr);
+        g.c = got.data();
+        k.halves.gemm(g, halves.data(), type, &pool);
+        CHECK(same_bits(got, want));
+      }
+    }
+    HalfType type{};
+    const float third = 1.F / 3;
+    CHECK_FALSE(k.halves.find_exact(1, &third, type));
   }
 }
 

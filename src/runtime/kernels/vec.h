@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
+#include <immintrin.h>
+#define EW_TARGET vnni
+#elif defined(__AVX512F__)
 #include <immintrin.h>
 #define EW_TARGET avx512
 #elif defined(__AVX2__) && defined(__FMA__)

@@ -10,8 +10,8 @@ struct Parts {
   SourcePtr train;       ///< everything, if `test` is null
   SourcePtr validation;  ///< null if there is none of its own
   SourcePtr test;        ///< null if there is none of its own
-  /// Samples that near to each other share values (windows over one table), so that parts are cut in
-  /// order, with so many samples left out between them; 0: samples stand for themselves.
+  /// Samples that near to each other share values (windows over one table), so that parts are cut
+  /// in order, with so many samples left out between them; 0: samples stand for themselves.
   int64_t overlap = 0;
   std::vector<std::string> class_names;
   Config preprocessing = Config::map();

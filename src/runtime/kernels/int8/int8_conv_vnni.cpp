@@ -1,6 +1,8 @@
 // Dense convolutions: a tile is `Vectors` vectors of 16 output channels of `Pixels` neighbours, all
 // of K in registers. One weight load serves all pixels, one 4-byte broadcast all vectors.
 #include <array>
+#include <iterator>
+#include <utility>
 
 #include "runtime/kernels/int8/int8_vnni_common.h"
 
@@ -56,6 +58,7 @@ template <int Vectors>
 EW_INLINE void multiply_one(const ConvShape& s, const uint8_t* in, const int8_t* w,
                             __m512i (&acc)[1][Vectors]) {
   constexpr int kParts = Vectors == 4 ? 4 : 8;
+  constexpr int kAhead = 2048;  // bytes of weights: what is on its way at once
   const int64_t dwords = (s.segment_bytes + 3) / 4;
   __m512i sum[kParts][Vectors];
   EW_UNROLL for (int j = 0; j < kParts; ++j) EW_UNROLL for (int v = 0; v < Vectors; ++v) sum[j][v] =
@@ -71,6 +74,9 @@ EW_INLINE void multiply_one(const ConvShape& s, const uint8_t* in, const int8_t*
     for (; k >= kParts; k -= kParts, x += 4 * kParts, w += 64 * Vectors * kParts) {
       EW_UNROLL for (int j = 0; j < kParts; ++j) {
         const __m512i value = four(x + 4 * j);
+        // Weights are read once, from the second-level cache; those of the next block follow.
+        EW_UNROLL for (int v = 0; v < Vectors; ++v)
+            __builtin_prefetch(w + 64 * (Vectors * j + v) + kAhead);
         EW_UNROLL for (int v = 0; v < Vectors; ++v) sum[j][v] =
             dot(sum[j][v], value, load(w + 64 * (Vectors * j + v)));
       }
@@ -95,30 +101,48 @@ EW_INLINE void store_16(uint8_t* out, __m128i bytes, int64_t channels) {
   }
 }
 
-void store_exact(const Requant& r, const int32_t* acc, int64_t lanes, int64_t first, uint8_t* out) {
+__attribute__((noinline)) void store_exact(const Requant& r, const __m512i* acc, int vectors,
+                                           int64_t first, uint8_t* out) {
+  int32_t sums[64];
   int32_t bytes[64];
-  exact_bytes(r, acc, 0, lanes, bytes);
-  for (int64_t l = 0; l < lanes; ++l) {
+  for (int v = 0; v < vectors; ++v) _mm512_storeu_si512(sums + kLanes * v, acc[v]);
+  exact_bytes(r, sums, 0, kLanes * vectors, bytes);
+  for (int l = 0; l < kLanes * vectors; ++l) {
     if (r.channel[l] >= 0) out[r.channel[l] - first] = static_cast<uint8_t>(bytes[l]);
   }
 }
 
+// The rounding constants of a block: in registers as far as there are any.
+template <int Vectors, Rounding R>
+struct BlockConstants {
+  LaneConstants<R> lanes[Vectors];
+  EW_INLINE explicit BlockConstants(const Requant& r)
+      : BlockConstants(r, std::make_index_sequence<Vectors>()) {}
+  template <size_t... I>
+  EW_INLINE BlockConstants(const Requant& r, std::index_sequence<I...>)
+      : lanes{LaneConstants<R>(r, 16 * static_cast<int64_t>(I))...} {}
+};
+
 template <int Vectors, int Pixels, Rounding R>
-EW_INLINE void store(const ConvShape& s, const ConvBlock& b, const __m512i (&acc)[Pixels][Vectors],
-                     uint8_t* out) {
+EW_INLINE void store(const ConvShape& s, const ConvBlock& b,
+                     const BlockConstants<Vectors, R>& constants,
+                     const __m512i (&acc)[Pixels][Vectors], uint8_t* out) {
   const Requant& r = b.requant;
   const int64_t step = s.out_pixel;
-  if constexpr (R == Rounding::kExact) {
-    EW_UNROLL for (int p = 0; p < Pixels; ++p) {
-      int32_t lanes[16 * Vectors];
-      EW_UNROLL for (int v = 0; v < Vectors; ++v) _mm512_storeu_si512(lanes + 16 * v, acc[p][v]);
-      store_exact(r, lanes, 16 * Vectors, b.first, out + p * step);
+  const auto finish = [&](int p, int v) __attribute__((always_inline)) {
+    return constants.lanes[v].finish(acc[p][v]);
+  };
+  if (R == Rounding::kFloat && r.rounding == Rounding::kExact) {
+    // Sums that start as those of kFloat.
+    for (int p = 0; p < Pixels; ++p) {
+      store_exact(r, &acc[p][0], Vectors, b.first, out + p * step);
     }
-  } else if constexpr (Vectors == 4) {
+    return;
+  }
+  if constexpr (Vectors == 4) {
     const __mmask64 mask = first_bytes(b.channels);
     EW_UNROLL for (int p = 0; p < Pixels; ++p) {
-      const __m512i y =
-          requantize_64<R>(acc[p][0], acc[p][1], acc[p][2], acc[p][3], r, 0, 16, 32, 48);
+      const __m512i y = pack_64<R>(finish(p, 0), finish(p, 1), finish(p, 2), finish(p, 3), r);
       if (b.channels == 64) {
         _mm512_storeu_si512(out + p * step, y);
       } else {
@@ -131,7 +155,7 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b, const __m512i (&acc
     EW_UNROLL for (int p = 0; p < Pixels; p += 2) {
       const int q = std::min(p + 1, Pixels - 1);
       const __m512i y = _mm512_permutexvar_epi64(
-          order, requantize_64<R>(acc[p][0], acc[p][1], acc[q][0], acc[q][1], r, 0, 16, 0, 16));
+          order, pack_64<R>(finish(p, 0), finish(p, 1), finish(q, 0), finish(q, 1), r));
       const __m256i low = _mm512_castsi512_si256(y);
       const __m256i high = _mm512_extracti64x4_epi64(y, 1);
       if (b.channels == 32) {
@@ -150,8 +174,8 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b, const __m512i (&acc
       const int p2 = std::min(p + 2, kLast);
       const int p3 = std::min(p + 3, kLast);
       const __m512i y = _mm512_permutexvar_epi32(
-          order, requantize_64<R>(acc[p][0], acc[p1][0], acc[p2][0], acc[p3][0], r, 0, 0, 0, 0));
-      if (p + 3 <= kLast && step == 16) {
+          order, pack_64<R>(finish(p, 0), finish(p1, 0), finish(p2, 0), finish(p3, 0), r));
+      if (p + 3 <= kLast && step == kLanes && b.channels == kLanes) {
         _mm512_storeu_si512(out + p * step, y);
         continue;
       }
@@ -168,6 +192,7 @@ void run_block(const ConvShape& shape, const ConvBlock& block, const uint8_t* x,
   const ConvShape s = shape;  // copies: stores of bytes could change the originals
   const ConvBlock b = block;
   const auto* w = static_cast<const int8_t*>(b.weights);
+  const BlockConstants<Vectors, R> constants(b.requant);
   for (int64_t n = 0; n < s.images; ++n) {
     for (int64_t oy = 0; oy < s.out_h; ++oy) {
       const uint8_t* row = x + n * s.in_image + oy * s.in_row;
@@ -184,7 +209,7 @@ void run_block(const ConvShape& shape, const ConvBlock& block, const uint8_t* x,
         } else {
           multiply<Vectors, Pixels>(s, in, w, acc);
         }
-        store<Vectors, Pixels, R>(s, b, acc, out + at * s.out_pixel);
+        store<Vectors, Pixels, R>(s, b, constants, acc, out + at * s.out_pixel);
       }
     }
   }
@@ -194,15 +219,13 @@ using RunFn = void (*)(const ConvShape&, const ConvBlock&, const uint8_t*, uint8
 struct Tile {
   int vectors;
   int pixels;
-  std::array<RunFn, 3> run;  // by Rounding
+  RunFn run_bits;
+  RunFn run_float;  // and exactly
 };
 template <int Vectors, int Pixels>
 constexpr Tile tile() {
-  return {
-      Vectors,
-      Pixels,
-      {run_block<Vectors, Pixels, Rounding::kBits>, run_block<Vectors, Pixels, Rounding::kFloat>,
-       run_block<Vectors, Pixels, Rounding::kExact>}};
+  return {Vectors, Pixels, run_block<Vectors, Pixels, Rounding::kBits>,
+          run_block<Vectors, Pixels, Rounding::kFloat>};
 }
 
 constexpr Tile kTiles[] = {
@@ -211,6 +234,18 @@ constexpr Tile kTiles[] = {
     tile<2, 8>(), tile<2, 9>(), tile<2, 10>(), tile<2, 12>(), tile<4, 1>(),  tile<4, 2>(),
     tile<4, 3>(), tile<4, 4>(), tile<4, 5>(),  tile<4, 6>(),
 };
+
+// Where a tile stands in kTiles; a small layer is over before a search would be.
+constexpr int kMostVectors = 4;
+constexpr int kMostPixels = 16;
+constexpr auto kTileIndex = [] {
+  std::array<std::array<int8_t, kMostPixels + 1>, kMostVectors + 1> index = {};
+  for (size_t i = 0; i < std::size(kTiles); ++i) {
+    index[static_cast<size_t>(kTiles[i].vectors)][static_cast<size_t>(kTiles[i].pixels)] =
+        static_cast<int8_t>(i);
+  }
+  return index;
+}();
 
 // Cycles of a row of tiles, roughly: two products, two loads or (a chain of products) one fifth of
 // a sum a cycle; the way back to bytes on the same ports.
@@ -294,12 +329,9 @@ void pack_conv(const ConvShape& s, const ConvBlock& b, const int8_t* w, int64_t 
 }
 
 void conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x, uint8_t* y) {
-  for (const Tile& t : kTiles) {
-    if (t.vectors == b.vectors && t.pixels == b.pixels) {
-      t.run[static_cast<size_t>(b.requant.rounding)](s, b, x, y);
-      return;
-    }
-  }
+  const int8_t index = kTileIndex[static_cast<size_t>(b.vectors)][static_cast<size_t>(b.pixels)];
+  const Tile& t = kTiles[static_cast<size_t>(index)];
+  (b.requant.rounding == Rounding::kBits ? t.run_bits : t.run_float)(s, b, x, y);
 }
 
 }  // namespace ew::kernels::int8::vnni

@@ -106,6 +106,9 @@ struct AddForm {
 };
 
 struct Int8Table {
+  const char* name = "";  ///< of the layout of packed constants, for files; "": never in files
+  /// Of what plan_conv, pack_conv and pack_depthwise do: one more whenever that changes.
+  uint32_t pack_version = 0;
   bool has_bits = false;  ///< knows Rounding::kBits
   /// Blocks that cover `channels`; returns their number (at most kMaxBlocks are written, and only
   /// vectors, pixels, first and channels of each).
@@ -143,6 +146,8 @@ struct Int8Table {
                      int64_t channels, uint8_t* y);
   /// Stored + 128 of round(x / scale) + zero, ties away from zero; NaN gives the zero point.
   void (*quantize)(int64_t n, const float* x, float scale, int32_t zero, uint8_t* y);
+  /// y = (x - zero) * scale; `zero` is that of the bytes.
+  void (*dequantize)(int64_t n, const uint8_t* x, float scale, int32_t zero, float* y);
 };
 
 /// The int8 kernels of the best instruction set that `target` stands for on this machine.

@@ -211,7 +211,14 @@ inline void plain_quantize(int64_t n, const float* x, float scale, int32_t zero,
   }
 }
 
+inline void plain_dequantize(int64_t n, const uint8_t* x, float scale, int32_t zero, float* y) {
+  // The difference is exact, so this rounds once, as the definition does.
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i] - zero) * scale;
+}
+
 inline constexpr Int8Table kPlainTable{
+    .name = "portable",
+    .pack_version = 1,
     .plan_conv = plain_plan_conv,
     .lanes = kPlainLanes,
     .conv_channel = plain_conv_channel,
@@ -230,6 +237,7 @@ inline constexpr Int8Table kPlainTable{
     .requantize = plain_requantize,
     .max_pixels = plain_max_pixels,
     .quantize = plain_quantize,
+    .dequantize = plain_dequantize,
 };
 
 }  // namespace ew::kernels::int8::EW_INT8_TARGET

@@ -87,6 +87,46 @@ void fill(const Rows& s, uint8_t value, uint8_t* y) {
   }
 }
 
+void sum_pixels(const uint8_t* x, int64_t rows, int64_t in_row, int64_t pixels, int64_t channels,
+                int32_t* sums) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  int64_t c = 0;
+  for (; c + 64 <= channels; c += 64) {
+    __m512i sum[4] = {};
+    const auto add_four = [&](__m512i a, __m512i b, __m512i d,
+                              __m512i e) __attribute__((always_inline)) {
+      __m512i t[4];
+      interleave(a, b, d, e, t);
+      EW_UNROLL for (int v = 0; v < 4; ++v) sum[v] = dot(sum[v], t[v], ones);
+    };
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t* in = x + r * in_row + c;
+      int64_t p = 0;
+      for (; p + 4 <= pixels; p += 4, in += 4 * channels) {
+        add_four(load(in), load(in + channels), load(in + 2 * channels), load(in + 3 * channels));
+      }
+      const __m512i zero = _mm512_setzero_si512();
+      if (p < pixels) {
+        add_four(load(in), p + 1 < pixels ? load(in + channels) : zero,
+                 p + 2 < pixels ? load(in + 2 * channels) : zero, zero);
+      }
+    }
+    for (int v = 0; v < 4; ++v) {
+      alignas(64) int32_t part[kLanes];
+      _mm512_store_si512(part, sum[v]);
+      for (int l = 0; l < kLanes; ++l) sums[c + channel_of(4, v, l)] += part[l];
+    }
+  }
+  if (c < channels) {
+    // The rest as rows of single pixels, whose stride is not their size.
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        plain_sum_pixels(x + r * in_row + p * channels + c, 1, 0, 1, channels - c, sums + c);
+      }
+    }
+  }
+}
+
 void requantize(const Requant& r, const int32_t* sums, int64_t channels, uint8_t* y) {
   if (r.rounding != Rounding::kFloat) return plain_requantize(r, sums, channels, y);
   for (int64_t c = 0; c < channels; c += kLanes) {
@@ -99,6 +139,30 @@ void requantize(const Requant& r, const int32_t* sums, int64_t channels, uint8_t
     const __m512i bytes = _mm512_min_epi32(_mm512_max_epi32(stored, _mm512_set1_epi32(r.min)),
                                            _mm512_set1_epi32(r.max));
     _mm512_mask_cvtepi32_storeu_epi8(y + c, mask, bytes);
+  }
+}
+
+void quantize(int64_t n, const float* x, float scale, int32_t zero, uint8_t* y) {
+  const __m512 step = _mm512_set1_ps(scale);
+  const __m512 limit = _mm512_set1_ps(512);
+  const __m512 half = _mm512_set1_ps(0.5F);
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i shift = _mm512_set1_epi32(zero + 128);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const auto mask = static_cast<__mmask16>(first_bytes(n - i));
+    __m512 v = _mm512_div_ps(_mm512_maskz_loadu_ps(mask, x + i), step);
+    v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+    v = _mm512_max_ps(_mm512_min_ps(v, limit), _mm512_sub_ps(_mm512_setzero_ps(), limit));
+    const __m512i whole = _mm512_cvttps_epi32(v);
+    const __m512 rest = _mm512_sub_ps(v, _mm512_cvtepi32_ps(whole));
+    const __mmask16 up = _mm512_cmp_ps_mask(rest, half, _CMP_GE_OQ);
+    const __mmask16 down =
+        _mm512_cmp_ps_mask(rest, _mm512_sub_ps(_mm512_setzero_ps(), half), _CMP_LE_OQ);
+    __m512i steps = _mm512_mask_add_epi32(whole, up, whole, one);
+    steps = _mm512_add_epi32(_mm512_mask_sub_epi32(steps, down, steps, one), shift);
+    // Saturates as unsigned, so negative ones are cut off before.
+    _mm512_mask_cvtusepi32_storeu_epi8(y + i, mask,
+                                       _mm512_max_epi32(steps, _mm512_setzero_si512()));
   }
 }
 
@@ -144,6 +208,8 @@ void exact_bytes(const Requant& r, const int32_t* acc, int64_t lane0, int64_t la
 
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
+    .name = "avx512-vnni",
+    .pack_version = 1,
     .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
@@ -159,10 +225,11 @@ const Int8Table kInt8Table{
     .add = add,
     .flip = flip,
     .fill = fill,
-    .sum_pixels = plain_sum_pixels,
+    .sum_pixels = sum_pixels,
     .requantize = requantize,
     .max_pixels = plain_max_pixels,
-    .quantize = plain_quantize,
+    .quantize = quantize,
+    .dequantize = plain_dequantize,
 };
 
 }  // namespace ew::kernels::int8::vnni

@@ -35,32 +35,65 @@ inline constexpr int channel_of(int vectors, int v, int l) {
   return 4 * vectors * (l / 4) + 4 * v + l % 4;
 }
 
-template <Rounding R>
-EW_INLINE __m512i requantize_lanes(__m512i acc, const Requant& r, int64_t i) {
-  const __m512 scale = _mm512_loadu_ps(r.scale + i);
-  __m512 offset = _mm512_loadu_ps(r.offset + i);
-  __m512 x = _mm512_castsi512_ps(acc);
-  if constexpr (R == Rounding::kFloat) {
-    offset = _mm512_mask_loadu_ps(offset, _mm512_movepi32_mask(acc), r.offset_negative + i);
-    x = _mm512_cvtepi32_ps(acc);
-  }
-  // Rounding down cannot carry a value below an integer up to it.
-  return _mm512_cvt_roundps_epi32(_mm512_fmadd_round_ps(x, scale, offset, kDown), kDown);
+/// Four rows of bytes as dwords that hold one byte of each; lane l of vector v is that of byte
+/// channel_of(4, v, l).
+EW_INLINE void interleave(__m512i r0, __m512i r1, __m512i r2, __m512i r3, __m512i* out) {
+  const __m512i a = _mm512_unpacklo_epi8(r0, r1);
+  const __m512i b = _mm512_unpackhi_epi8(r0, r1);
+  const __m512i c = _mm512_unpacklo_epi8(r2, r3);
+  const __m512i d = _mm512_unpackhi_epi8(r2, r3);
+  out[0] = _mm512_unpacklo_epi16(a, c);
+  out[1] = _mm512_unpackhi_epi16(a, c);
+  out[2] = _mm512_unpacklo_epi16(b, d);
+  out[3] = _mm512_unpackhi_epi16(b, d);
 }
 
-// Four accumulators to 64 bytes: in each 128-bit lane 4 bytes of a, of b, of c, of d.
+/// The rounding constants of 16 lanes, held in registers.
 template <Rounding R>
-EW_INLINE __m512i requantize_64(__m512i a, __m512i b, __m512i c, __m512i d, const Requant& r,
-                                int64_t ia, int64_t ib, int64_t ic, int64_t id) {
-  const __m512i x =
-      _mm512_packs_epi32(requantize_lanes<R>(a, r, ia), requantize_lanes<R>(b, r, ib));
-  const __m512i y =
-      _mm512_packs_epi32(requantize_lanes<R>(c, r, ic), requantize_lanes<R>(d, r, id));
+struct LaneConstants {
+  __m512 scale;
+  __m512 offset;
+  __m512 negative;
+  EW_INLINE LaneConstants(const Requant& r, int64_t lane)
+      : scale(_mm512_loadu_ps(r.scale + lane)),
+        offset(_mm512_loadu_ps(r.offset + lane)),
+        negative(R == Rounding::kFloat ? _mm512_loadu_ps(r.offset_negative + lane) : offset) {}
+
+  EW_INLINE __m512i finish(__m512i acc) const {
+    // Rounding down cannot carry a value below an integer up to it.
+    if constexpr (R == Rounding::kFloat) {
+      const __m512 by_sign = _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), offset, negative);
+      return _mm512_cvt_roundps_epi32(
+          _mm512_fmadd_round_ps(_mm512_cvtepi32_ps(acc), scale, by_sign, kDown), kDown);
+    }
+    return _mm512_cvt_roundps_epi32(
+        _mm512_fmadd_round_ps(_mm512_castsi512_ps(acc), scale, offset, kDown), kDown);
+  }
+};
+
+template <Rounding R>
+EW_INLINE __m512i requantize_lanes(__m512i acc, const Requant& r, int64_t i) {
+  return LaneConstants<R>(r, i).finish(acc);
+}
+
+// Four vectors of requantised sums to 64 bytes: in each 128-bit lane 4 bytes of a, of b, of c, of
+// d.
+template <Rounding R>
+EW_INLINE __m512i pack_64(__m512i a, __m512i b, __m512i c, __m512i d, const Requant& r) {
+  const __m512i x = _mm512_packs_epi32(a, b);
+  const __m512i y = _mm512_packs_epi32(c, d);
   if constexpr (R == Rounding::kBits) return _mm512_packus_epi16(x, y);
   const __m512i bytes =
       _mm512_xor_si512(_mm512_packs_epi16(x, y), _mm512_set1_epi8(static_cast<char>(0x80)));
   return _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(r.min))),
                          _mm512_set1_epi8(static_cast<char>(r.max)));
+}
+
+template <Rounding R>
+EW_INLINE __m512i requantize_64(__m512i a, __m512i b, __m512i c, __m512i d, const Requant& r,
+                                int64_t ia, int64_t ib, int64_t ic, int64_t id) {
+  return pack_64<R>(requantize_lanes<R>(a, r, ia), requantize_lanes<R>(b, r, ib),
+                    requantize_lanes<R>(c, r, ic), requantize_lanes<R>(d, r, id), r);
 }
 
 /// The slow way, for channels without a proved form: bytes[l] of `lanes` (16, 32, ..) lanes by the

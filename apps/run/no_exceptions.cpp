@@ -1,0 +1,49 @@
+// What the standard library calls when it would throw: memory ran out, or a mistake of ours.
+// static program ends instead, and needs no unwinder.
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace {
+
+[[noreturn]] void end(const char* why) {
+  constexpr char kName[] = "edgewise-run: ";
+  static_cast<void>(!::write(STDERR_FILENO, kName, sizeof(kName) - 1));
+  static_cast<void>(!::write(STDERR_FILENO, why, std::strlen(why)));
+  static_cast<void>(!::write(STDERR_FILENO, "\n", 1));
+  std::_Exit(4);
+}
+
+void* allocate(std::size_t bytes, std::size_t alignment) {
+  void* memory = nullptr;
+  if (::posix_memalign(&memory, alignment, bytes) != 0) end("out of memory");
+  return memory;
+}
+
+}  // namespace
+
+namespace std {
+
+void __throw_length_error(const char* why) { end(why); }
+void __throw_logic_error(const char* why) { end(why); }
+void __throw_out_of_range(const char* why) { end(why); }
+void __throw_out_of_range_fmt(const char* why, ...) { end(why); }
+void __throw_invalid_argument(const char* why) { end(why); }
+void __throw_bad_alloc() { end("out of memory"); }
+void __throw_bad_array_new_length() { end("out of memory"); }
+void __throw_bad_function_call() { end("a call of nothing"); }
+void __throw_system_error(int) { end("the system refused a thread"); }
+
+}  // namespace std
+
+void* operator new(std::size_t bytes) { return allocate(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }

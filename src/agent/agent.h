@@ -1,0 +1,52 @@
+#pragma once
+// A running app: sources, pipeline and sinks on one event loop, with journal and snapshots.
+
+#include <memory>
+#include <string>
+
+#include "agent/pipeline.h"
+#include "host/event_loop.h"
+
+namespace ew::agent {
+
+struct AgentOptions {
+  std::string record_folder;  ///< keeps everything that comes in, for `replay`; "" for no
+  ModelLoader load_model;
+  /// Loads and checks the app file again, at SIGHUP and when it has changed; empty: never.
+  std::function<Result<std::unique_ptr<App>>()> load_again = {};
+  std::string stamp = {};  ///< file_stamp() of the app file from before it was loaded
+  bool is_reload = false;  ///< behind another version of the app in the same process
+  /// Lines for the log: "sink up: connected".
+  std::function<void(std::string_view)> log;
+};
+
+class Agent {
+ public:
+  /// Opens the state folder, takes over what it holds, and processes again what was stored but not
+  /// finished. Errors: those of the app's expressions and models, joined; kIo, kResourceLimit;
+  /// kInvalidArgument if another agent uses the folder.
+  static Result<std::unique_ptr<Agent>> create(std::unique_ptr<App> app, AgentOptions options);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  /// Runs until stop(), SIGTERM, SIGINT, or until all sources have ended and everything is
+  /// delivered. Stores state behind that.
+  Status run();
+  /// From any thread.
+  void stop();
+
+  /// The app to run next, in the same state folder, once this agent is gone; null: none.
+  std::unique_ptr<App> take_next();
+
+  host::EventLoop& loop();
+  const Pipeline& pipeline() const;
+  Ledger& ledger();
+
+ private:
+  struct Impl;
+  explicit Agent(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ew::agent

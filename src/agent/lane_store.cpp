@@ -1,0 +1,147 @@
+#include "agent/lane_store.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "base/file.h"
+
+namespace ew::agent {
+namespace {
+
+using host::DurableLog;
+
+class FileLaneStore final : public LaneStore {
+ public:
+  FileLaneStore(host::FileSystem& files, LaneStoreOptions options,
+                std::unique_ptr<host::CursorFile> cursor)
+      : files_(files), options_(std::move(options)), cursor_(std::move(cursor)) {}
+
+  /// Looks for a log and notes where each of its runs of numbers begins.
+  Status recover() {
+    if (!is_directory(log_folder())) return {};
+    EW_TRY_VOID(open_log());
+    const auto read = log_->read(0, [&](uint64_t sequence, int64_t, host::Bytes bytes) {
+      ByteReader in(host::as_text(bytes));
+      note_run(in.get<uint64_t>(), sequence);
+      return true;
+    });
+    if (!read.ok()) return read.error();
+    return {};
+  }
+
+  uint64_t delivered() const override { return cursor_->get(0); }
+  uint64_t sent() const override { return cursor_->get(1); }
+  void set_delivered(uint64_t number) override {
+    if (number > cursor_->get(0)) cursor_->set(0, number);
+  }
+  void set_sent(uint64_t number) override {
+    if (number > cursor_->get(1)) cursor_->set(1, number);
+  }
+  uint64_t logged() const override { return logged_; }
+
+  Status append(uint64_t number, std::string_view bytes) override {
+    if (!log_) EW_TRY_VOID(open_log());
+    const host::Bytes parts[] = {{reinterpret_cast<const uint8_t*>(&number), sizeof number},
+                                 host::as_bytes(bytes)};
+    Result<uint64_t> sequence = log_->append(parts);
+    if (!sequence.ok()) {
+      // What waits for the disk is bounded too; a full log is not cured by waiting.
+      EW_TRY_VOID(log_->flush());
+      sequence = log_->append(parts);
+      if (!sequence.ok()) return sequence.error();
+    }
+    note_run(number, *sequence);
+    return {};
+  }
+
+  Status flush() override { return log_ ? log_->flush() : Status(); }
+
+  Status read(uint64_t after,
+              const std::function<bool(uint64_t, std::string_view)>& visit) override {
+    if (!log_) return {};
+    EW_TRY_VOID(log_->flush());
+    uint64_t from = 0;
+    for (const Run& run : runs_) {
+      if (run.number <= after + 1) from = run.sequence + (after + 1 - run.number);
+    }
+    const auto read = log_->read(from, [&](uint64_t, int64_t, host::Bytes bytes) {
+      ByteReader in(host::as_text(bytes));
+      const auto number = in.get<uint64_t>();
+      return number <= after || visit(number, in.rest());
+    });
+    if (!read.ok()) return read.error();
+    return {};
+  }
+
+  void trim(uint64_t through) override {
+    if (!log_) return;
+    uint64_t before = 0;
+    for (const Run& run : runs_) {
+      if (run.number <= through) before = run.sequence + (through - run.number) + 1;
+    }
+    while (runs_.size() > 1 && runs_[1].number <= through + 1) runs_.pop_front();
+    if (before > 0) log_->trim_before(std::min(before, log_->stats().next_sequence));
+  }
+
+  void note_dropped(uint64_t first, uint64_t last, DropReason reason) override {
+    if (options_.note_dropped) options_.note_dropped(first, last, reason);
+  }
+  std::optional<DropReason> dropped(uint64_t number) const override {
+    for (const DroppedRange& range : options_.dropped) {
+      if (number >= range.first && number <= range.last) return range.reason;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  /// Consecutive numbers in consecutive records of the log.
+  struct Run {
+    uint64_t number = 0;
+    uint64_t sequence = 0;
+  };
+
+  std::string log_folder() const {
+    return options_.folder + "/queue/" + options_.sink +
+           (options_.lane == Priority::kAlert ? "-alerts" : "-telemetry");
+  }
+
+  Status open_log() {
+    host::LogOptions log;
+    log.directory = log_folder();
+    log.key = options_.key;
+    log.max_bytes = options_.max_disk_bytes;
+    log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, options_.max_disk_bytes / 4);
+    EW_TRY(log_, DurableLog::open(files_, log));
+    return {};
+  }
+
+  void note_run(uint64_t number, uint64_t sequence) {
+    logged_ = std::max(logged_, number);
+    if (runs_.empty() || number - runs_.back().number != sequence - runs_.back().sequence) {
+      runs_.push_back({number, sequence});
+    }
+  }
+
+  host::FileSystem& files_;
+  LaneStoreOptions options_;
+  std::unique_ptr<host::CursorFile> cursor_;
+  std::unique_ptr<DurableLog> log_;
+  std::deque<Run> runs_;
+  uint64_t logged_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LaneStore>> open_lane_store(host::FileSystem& files,
+                                                   LaneStoreOptions options) {
+  EW_TRY_VOID(files.make_directory(options.folder + "/queue"));
+  const std::string path = options.folder + "/queue/" + options.sink +
+                           (options.lane == Priority::kAlert ? "-alerts" : "-telemetry") +
+                           ".cursor";
+  EW_TRY(auto cursor, host::CursorFile::open(path, 2));
+  auto store = std::make_unique<FileLaneStore>(files, std::move(options), std::move(cursor));
+  EW_TRY_VOID(store->recover());
+  return std::unique_ptr<LaneStore>(std::move(store));
+}
+
+}  // namespace ew::agent

@@ -1,0 +1,69 @@
+#pragma once
+// How people and monitoring see a running app: HTTP with health, metrics, ledger, alerts and their
+// events. Exists only where the app file has `http:`, so that others pay nothing.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/command_door.h"
+#include "agent/pipeline.h"
+#include "host/durable_log.h"
+#include "host/http_server.h"
+#include "host/metrics.h"
+
+namespace ew::agent {
+
+/// What of the agent is seen. All outlives the Operate.
+struct OperateView {
+  host::EventLoop& loop;
+  const App& app;
+  const Pipeline& pipeline;
+  Ledger& ledger;
+  const host::DurableLog* journal = nullptr;  ///< null: nothing is stored
+  CommandDoor* door = nullptr;
+  std::function<LinkState(size_t source)> source_state{};
+  std::function<int64_t()> now_us{};  ///< the app's clock
+  std::function<void(const std::string& line)> log{};
+};
+
+class Operate {
+ public:
+  /// Null if the app file has no `http:`. Error kInvalidData for an address that is not loopback
+  /// without TLS, or an app without `state:`.
+  static Result<std::unique_ptr<Operate>> create(const App& app);
+  ~Operate();
+
+  /// Gives models that tell how long their runs take.
+  ModelLoader timed(ModelLoader load);
+  /// Listens. Makes the tokens at the first start. Errors: kIo, kInvalidData.
+  Status start(OperateView view);
+  uint16_t port() const;
+
+  void note_processed(int64_t us) { processed_.add_us(us); }
+  void note_snapshot(size_t bytes);
+
+ private:
+  class EventTap;
+  explicit Operate(const Settings& settings);
+  Status open_tokens();
+  void add_routes();
+  void update_metrics();
+  void update_ledger_metrics();
+  host::HttpResponse health() const;
+  std::string alerts_json() const;
+  void command(const host::HttpRequest& request, const std::shared_ptr<host::HttpReply>& reply);
+
+  Settings settings_;
+  host::Metrics metrics_;
+  host::LatencyHistogram& processed_;
+  std::unique_ptr<OperateView> view_;
+  std::unique_ptr<host::AccessTokens> tokens_;
+  std::unique_ptr<host::TlsContext> tls_;
+  std::vector<std::unique_ptr<EventTap>> taps_;
+  std::vector<std::shared_ptr<host::HttpReply>> listeners_;
+  std::unique_ptr<host::HttpServer> server_;
+};
+
+}  // namespace ew::agent

@@ -1,0 +1,207 @@
+#include "edgewise/agent.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "agent/agent.h"
+#include "agent/operate.h"
+#include "agent/redact.h"
+#include "agent/replay.h"
+#include "agent/schema.h"
+#include "agent/storage.h"
+#include "base/file.h"
+#include "edgewise/session.h"
+
+namespace ew {
+namespace {
+
+/// A model of any format that this library reads, on the CPU.
+class SessionRunner final : public agent::ModelRunner {
+ public:
+  SessionRunner(Session session, std::string device, std::string version, size_t output_size,
+                size_t memory)
+      : session_(std::move(session)),
+        device_(std::move(device)),
+        version_(std::move(version)),
+        input_size_(session_.input_bytes(0).size() / sizeof(float)),
+        output_size_(output_size),
+        memory_(memory) {}
+
+  size_t input_size() const override { return input_size_; }
+  size_t output_size() const override { return output_size_; }
+  void run(std::span<const float> input, std::span<float> output) override {
+    std::memcpy(session_.input_bytes(0).data(), input.data(), input.size_bytes());
+    session_.run();
+    const Array result = session_.output(0);
+    std::ranges::copy(result.floats().first(output.size()), output.begin());
+  }
+  std::string device() const override { return "cpu"; }
+  std::string fallback_reason() const override {
+    return device_ == "cpu" ? "" : "this build has no device '" + device_ + "'";
+  }
+  std::string version() const override { return version_; }
+  size_t memory_bytes() const override { return memory_; }
+
+ private:
+  Session session_;
+  std::string device_;
+  std::string version_;
+  size_t input_size_;
+  size_t output_size_;
+  size_t memory_;
+};
+
+Result<std::unique_ptr<agent::ModelRunner>> load_runner(const agent::ModelRequest& request) {
+  EW_TRY(const std::vector<uint8_t> bytes, read_file(request.file));
+  EW_TRY(const Model model, load_model(request.file));
+  EW_TRY(Session session, Session::create(model));
+  if (session.input_count() != 1 || session.input(0).dtype != DType::kF32) {
+    return unsupported(request.file, ": expected a model with one float input, found ",
+                       session.input_count(), " inputs");
+  }
+  session.run();
+  const Array first = session.output(0);
+  if (first.dtype() != DType::kF32) {
+    return unsupported(request.file, ": expected a model with float outputs");
+  }
+  // A short name of the content: what an alert's evidence refers to.
+  const std::string version =
+      agent::pseudonym({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).substr(0, 8);
+  const auto memory = static_cast<size_t>(model.parameter_count()) * sizeof(float);
+  return std::unique_ptr<agent::ModelRunner>(std::make_unique<SessionRunner>(
+      std::move(session), request.device, version, static_cast<size_t>(first.size()), memory));
+}
+
+agent::Checked load(const std::string& path, const AgentOptions& options) {
+  std::vector<agent::Override> overrides;
+  for (const auto& [word, value] : options.overrides) overrides.push_back({word, value});
+  agent::Checked checked = agent::load_app(path, overrides);
+  if (checked.app && !options.state.empty()) checked.app->state = options.state;
+  return checked;
+}
+
+Error joined(const std::vector<Error>& errors) {
+  Error all = errors[0];
+  for (size_t i = 1; i < errors.size(); ++i) all.message += "\n" + errors[i].message;
+  return all;
+}
+
+Result<std::unique_ptr<agent::App>> load_or_fail(const std::string& path,
+                                                 const AgentOptions& options) {
+  agent::Checked checked = load(path, options);
+  if (checked.app) return std::move(checked.app);
+  return joined(checked.errors);
+}
+
+/// What is wrong beyond the file's words: expressions, models, settings of sources and sinks.
+std::vector<Error> faults_of(const agent::App& app) {
+  std::vector<Error> errors;
+  const auto ledger = agent::Ledger::open("");
+  if (!ledger.ok()) return {ledger.error()};
+  const auto pipeline = agent::Pipeline::build(app, load_runner, **ledger, errors);
+  const auto operate = agent::Operate::create(app);
+  if (!operate.ok()) errors.push_back(operate.error());
+  for (const agent::SourcePlan& source : app.sources) {
+    const auto made = source.type->create(source.settings, source.name);
+    if (!made.ok()) errors.push_back(made.error());
+  }
+  for (const agent::SinkPlan& sink : app.sinks) {
+    const auto made = sink.type->create(sink.settings, sink.name);
+    if (!made.ok()) errors.push_back(made.error());
+  }
+  return errors;
+}
+
+}  // namespace
+
+Result<void> run_app(const std::string& path, const AgentOptions& options) {
+  std::string stamp = agent::file_stamp(path);
+  EW_TRY(auto app, load_or_fail(path, options));
+  std::shared_ptr<const host::YamlNode> before;  // of the version that ran until now
+  for (bool is_reload = false;; is_reload = true) {
+    agent::AgentOptions agent_options;
+    agent_options.record_folder = options.record;
+    agent_options.load_model = load_runner;
+    agent_options.log = options.log;
+    agent_options.is_reload = is_reload;
+    agent_options.stamp = stamp;
+    agent_options.load_again = [&]() -> Result<std::unique_ptr<agent::App>> {
+      stamp = agent::file_stamp(path);
+      EW_TRY(auto next, load_or_fail(path, options));
+      std::vector<Error> errors = faults_of(*next);
+      if (!errors.empty()) return joined(errors);
+      return next;
+    };
+    const auto document = app->document;
+    const auto agent = agent::Agent::create(std::move(app), std::move(agent_options));
+    if (!agent.ok()) {
+      if (before == nullptr) return agent.error();
+      if (options.log) options.log("reload: the old file goes on: " + agent.error().message);
+      agent::Checked old = agent::check_document(*before, path);
+      if (!old.app) return joined(old.errors);
+      app = std::move(old.app);
+      if (!options.state.empty()) app->state = options.state;
+      before = nullptr;
+      continue;
+    }
+    EW_TRY_VOID((*agent)->run());
+    app = (*agent)->take_next();
+    if (!app) return {};
+    before = document;
+  }
+}
+
+std::vector<std::string> check_app(const std::string& path, const AgentOptions& options) {
+  agent::Checked checked = load(path, options);
+  std::vector<Error> errors = std::move(checked.errors);
+  if (checked.app) errors = faults_of(*checked.app);
+  std::vector<std::string> lines;
+  for (const Error& error : errors) lines.push_back(error.message);
+  return lines;
+}
+
+Result<std::string> plan_app(const std::string& path, const AgentOptions& options) {
+  EW_TRY(const auto app, load_or_fail(path, options));
+  return agent::plan_text(*app, load_runner);
+}
+
+Result<AppReplayed> replay_app(const std::string& path, const AppReplay& replay,
+                               const AgentOptions& options) {
+  EW_TRY(const auto app, load_or_fail(path, options));
+  agent::ReplayOptions replay_options;
+  replay_options.from = replay.from;
+  replay_options.speed = replay.speed;
+  replay_options.only_events = replay.only_events;
+  replay_options.on_output = [&](const agent::VirtualRun::Sent& sent) {
+    if (replay.on_output) replay.on_output(sent.payload);
+  };
+  EW_TRY(const agent::ReplayResult done, agent::replay(*app, load_runner, replay_options));
+  return AppReplayed{done.records, done.outputs,
+                     static_cast<double>(done.last_us - done.first_us) / 1e6};
+}
+
+Result<std::string> app_ledger(const std::string& path, bool as_json, const AgentOptions& options) {
+  EW_TRY(const auto app, load_or_fail(path, options));
+  if (app->state.empty()) {
+    return invalid_argument(path, ": has no `state:`, so its ledger lives only while it runs");
+  }
+  EW_TRY(const auto rows, agent::Ledger::read(app->state + "/ledger"));
+  return as_json ? agent::ledger_json(rows) : agent::ledger_text(rows);
+}
+
+Result<AppErased> erase_app(const std::string& path, bool is_meant, const AgentOptions& options) {
+  EW_TRY(const auto app, load_or_fail(path, options));
+  if (app->state.empty()) return invalid_argument(path, ": has no `state:`, so it stores nothing");
+  EW_TRY(const auto files, agent::stored_files(*app));
+  AppErased erased;
+  for (const agent::StoredFile& file : files) {
+    erased.files.push_back(file.path);
+    erased.bytes += file.bytes;
+  }
+  if (is_meant) EW_TRY_VOID(agent::erase_stored(*app, files));
+  return erased;
+}
+
+std::string app_schema() { return agent::app_schema(); }
+
+}  // namespace ew

@@ -1,0 +1,24 @@
+#pragma once
+// CPU kernels of products of float inputs with int8 weights (ops/hybrid.h): the bits of the
+// reference. Null where the reference has to do: weights that change between runs, groups, three
+// spatial dimensions, sums too long for int32.
+
+#include "runtime/kernel.h"
+#include "runtime/kernels/hybrid.h"
+
+namespace ew::runtime {
+
+/// Whether a node has a real input and int8 weights.
+bool is_hybrid(const KernelContext& c);
+
+/// The best kernels of this machine.
+const kernels::HybridTable& hybrid_table();
+
+std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c,
+                                    const kernels::HybridTable& table = hybrid_table());
+std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c,
+                                     const kernels::HybridTable& table = hybrid_table());
+std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c,
+                                         const kernels::HybridTable& table = hybrid_table());
+
+}  // namespace ew::runtime

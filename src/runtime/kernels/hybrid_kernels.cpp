@@ -1,0 +1,33 @@
+#include "runtime/kernels/hybrid.h"
+
+namespace ew::kernels {
+
+namespace portable {
+extern const HybridTable kHybridTable;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const HybridTable kHybridTable;
+}
+namespace avx512 {
+extern const HybridTable kHybridTable;
+}
+namespace vnni {
+extern const HybridTable kHybridTable;
+}
+#endif
+
+const HybridTable& hybrid_kernels(CpuTarget target, bool use_vnni) {
+#if defined(__x86_64__)
+  if (target == CpuTarget::kAvx512) {
+    return use_vnni && __builtin_cpu_supports("avx512vnni") ? vnni::kHybridTable
+                                                            : avx512::kHybridTable;
+  }
+  if (target == CpuTarget::kAvx2) return avx2::kHybridTable;
+#endif
+  static_cast<void>(target);
+  static_cast<void>(use_vnni);
+  return portable::kHybridTable;
+}
+
+}  // namespace ew::kernels

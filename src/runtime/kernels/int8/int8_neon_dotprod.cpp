@@ -1,0 +1,2 @@
+#define EW_INT8_TARGET neon_dotprod
+#include "runtime/kernels/int8/int8_neon_table_impl.h"
