@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -340,6 +341,23 @@ class ReloadTest(OperateCase):
         after = json.loads(self.run_edgewise("ledger", "app.yaml", "--json").stdout)
         self.balanced(after)
         self.assertEqual(after["sinks"]["up"]["queued"], 6)
+
+    def test_a_file_that_fails_only_when_it_starts_gives_way_to_the_old_one(self):
+        agent = self.start(temp=90)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.replace(APP.replace("port: 0", f"port: {taken.getsockname()[1]}"))
+            agent.wait_for(lambda: "reload: the old file goes on: " in agent.lines()
+                           and agent.lines().count("http: 127.0.0.1 port ") == 2)
+        alerts = json.loads(agent.get("/api/alerts", self.token("view"))[1])["alerts"]
+        self.assertEqual([(a["rule"], a["key"]) for a in alerts], [("hot", "p1")])
+        self.append([{"id": "p1", "t": 1700000020, "temp": 60}])
+        agent.wait_for(lambda: '"n":5' in (self.folder / "out.jsonl").read_text())
+        rows = self.ledger(agent)
+        self.balanced(rows)
+        self.assertEqual(rows["sources"]["in"]["p1"]["accepted"], 6)
+        agent.stop()
 
     def test_records_of_a_window_that_goes_are_counted(self):
         agent = self.start()
