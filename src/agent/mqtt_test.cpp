@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <type_traits>
 
+#include "agent/app.h"
 #include "agent/sink.h"
 #include "agent/source.h"
 #include "host/durable_log.h"
@@ -81,10 +83,15 @@ template <typename Made>
 struct FromYaml {
   FromYaml(const auto& type, const std::string& text) {
     document = host::parse_yaml(text, "app.yaml").value();
-    const Settings settings(&document, type.words);
+    words.assign(type.words.begin(), type.words.end());
+    const std::span<const WordDef> common =
+        std::is_same_v<Made, Source> ? source_common_words() : sink_common_words();
+    words.insert(words.end(), common.begin(), common.end());
+    const Settings settings(&document, words);
     made = type.create(settings, "test");
   }
   host::YamlNode document;
+  std::vector<WordDef> words;  ///< the type's and those of all
   Result<std::unique_ptr<Made>> made = invalid_argument("none");
 };
 
