@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "agent/pipeline.h"
+#include "agent/signal_file.h"
 
 namespace ew::agent {
 namespace {
@@ -25,7 +26,18 @@ std::string first_bytes(const std::string& path) {
 
 }  // namespace
 
+bool is_signal_file(const std::string& path) {
+  return path.ends_with(".hea") || path.ends_with(".wav");
+}
+
 std::vector<std::string> csv_header(const std::string& path, char separator) {
+  if (is_signal_file(path)) {
+    const auto signals = SignalFile::open(path);
+    if (!signals.ok()) return {};
+    std::vector<std::string> names{"time"};
+    names.insert(names.end(), (*signals)->channels().begin(), (*signals)->channels().end());
+    return names;
+  }
   const std::string text = first_bytes(path);
   std::string_view line = std::string_view(text).substr(0, text.find('\n'));
   if (line.ends_with('\r')) line.remove_suffix(1);

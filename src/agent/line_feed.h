@@ -48,7 +48,11 @@ class Pacer {
 /// The pacer that a source's words ask for; `header`: the columns of a CSV file that names them.
 Pacer pacer_of(const Settings& settings, std::vector<std::string> header = {});
 
-/// The names in the first line of a CSV file; empty for a folder or a file that is not there.
+/// Whether the file is a recording that SignalFile reads, by its suffix.
+bool is_signal_file(const std::string& path);
+
+/// The names in the first line of a CSV file, or "time" (seconds since 1970, or from the start) and
+/// the channels of a recording; empty for a folder or a file that is not there.
 std::vector<std::string> csv_header(const std::string& path, char separator);
 
 /// The value of one CSV column as a view; quotes are taken off.

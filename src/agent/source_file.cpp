@@ -1,13 +1,17 @@
-// Files and folders of lines (JSON, CSV), and .npy arrays whose rows become CSV lines: read once,
-// followed, or replayed at their own pace. With a state folder, reading goes on where it stopped.
+// Files and folders of lines (JSON, CSV), and .npy arrays, WFDB records and .wav files, whose rows
+// and frames become CSV lines: read once, followed, or replayed at their own pace. With a state
+// folder, reading goes on where it stopped.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 
 #include "agent/line_feed.h"
+#include "agent/signal_file.h"
 #include "agent/value.h"
 #include "base/file.h"
 #include "base/npy.h"
@@ -69,6 +73,40 @@ Result<std::string> npy_lines(const std::string& path) {
   return out;
 }
 
+/// The frames of a recording as CSV lines: the time in seconds, then the channels; what is missing
+/// is an empty cell.
+Result<std::string> signal_lines(const std::string& path) {
+  constexpr int64_t kMaxValues = int64_t{1} << 26;
+  constexpr int64_t kFrames = 4096;  // read at a time
+  EW_TRY(const auto signals, SignalFile::open(path));
+  const auto width = static_cast<int64_t>(signals->channels().size());
+  if (signals->frames() > kMaxValues / width) {
+    return make_error(ErrorCode::kResourceLimit, path, ": ", signals->frames(), " frames of ",
+                      width, " channels, above the limit of ", kMaxValues,
+                      " values; cut it into parts");
+  }
+  const double start_s = signals->start_us() == SignalFile::kNoStart
+                             ? 0
+                             : static_cast<double>(signals->start_us()) * 1e-6;
+  std::string out;
+  std::vector<float> frames;
+  for (int64_t first = 0; first < signals->frames(); first += kFrames) {
+    frames.resize(static_cast<size_t>(std::min(kFrames, signals->frames() - first) * width));
+    EW_TRY_VOID(signals->read(first, frames));
+    for (size_t i = 0; i < frames.size(); ++i) {
+      const auto frame = first + static_cast<int64_t>(i) / width;
+      if (static_cast<int64_t>(i) % width == 0) {
+        if (!out.empty()) out += '\n';
+        append_json_number(out, start_s + static_cast<double>(frame) / signals->rate_hz());
+      }
+      out += ',';
+      if (!std::isnan(frames[i])) out += str(frames[i]);
+    }
+  }
+  if (!out.empty()) out += '\n';
+  return out;
+}
+
 class FileSource final : public Source {
  public:
   FileSource(const Settings& s, std::string path)
@@ -124,9 +162,9 @@ class FileSource final : public Source {
     buffer_.clear();
     used_ = 0;
     offset_ = offset;
-    is_array_ = file_suffix(name) == ".npy";
+    is_array_ = file_suffix(name) == ".npy" || is_signal_file(name);
     if (is_array_) {
-      EW_TRY(buffer_, npy_lines(name));
+      EW_TRY(buffer_, is_signal_file(name) ? signal_lines(name) : npy_lines(name));
       used_ = std::min<size_t>(buffer_.size(), static_cast<size_t>(offset));
       return {};
     }
@@ -253,9 +291,10 @@ Result<std::unique_ptr<Source>> create(const Settings& settings, const std::stri
 
 }  // namespace
 
-const SourceType kFileSource{.name = "file",
-                             .help = "lines of files, or rows of .npy arrays",
-                             .words = kWords,
-                             .create = create};
+const SourceType kFileSource{
+    .name = "file",
+    .help = "lines of files, rows of .npy arrays, frames of WFDB records and .wav files",
+    .words = kWords,
+    .create = create};
 
 }  // namespace ew::agent

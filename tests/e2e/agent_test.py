@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import signal
-import socket
+import struct
 import subprocess
 import time
 import unittest
@@ -108,6 +108,23 @@ sinks: {out: {type: file, path: out.csv, format: csv, columns: [id, double], fro
         subprocess.run(["edgewise", "run", app, "--quiet"], input=b"a,1\nb,2\nc,2.5\n",
                        cwd=self.folder, check=True, timeout=60)
         self.assertEqual(Path(self.path("out.csv")).read_text(), "id,double\nb,4\nc,5\n")
+
+    def test_frames_of_a_wfdb_record(self):
+        """Two channels of 16 bits at 4 Hz; -32768 marks a missing sample."""
+        Path(self.path("r.hea")).write_text("r 2 4 3 00:00:10 01/01/1970\n"
+                                            "r.dat 16 10(0)/mV 16 0 0 0 0 II\n"
+                                            "r.dat 16 1(5)/mmHg 16 0 0 0 0 ABP\n")
+        Path(self.path("r.dat")).write_bytes(struct.pack("<6h", 15, 85, -5, -32768, 20, 95))
+        app = self.write("app.yaml", """
+app: bedside
+sources: {in: {type: file, path: r.hea, format: csv, time: time}}
+streams: {all: {from: in, set: {at: time, lead: II, pressure: "coalesce(ABP, 0)"}, keep: [at, lead, pressure]}}
+sinks: {out: {type: stdout, from: all}}
+""")
+        rows = lines_of(self.run_edgewise("run", app, "--quiet").stdout)
+        self.assertEqual(rows, [{"at": 10, "lead": 1.5, "pressure": 80},
+                                {"at": 10.25, "lead": -0.5, "pressure": 0},
+                                {"at": 10.5, "lead": 2, "pressure": 90}])
 
     def test_schema_knows_every_word_of_the_guide(self):
         schema = json.loads(self.run_edgewise("schema").stdout)
