@@ -92,6 +92,16 @@ TEST_CASE("half weights: a value that does not fit is an error with the weight's
   CHECK(bytes.error().message.find("'w' does not fit float16") != std::string::npos);
 }
 
+TEST_CASE("half activations: have no place in a .tflite, whose kernels compute in float32") {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ir::ValueId x = b.input("x", {DType::kF16, Shape{1, 4}, nullptr});
+  graph.outputs = {b.add(ops::kRelu, {x})};
+  const auto bytes = write_tflite(graph);
+  REQUIRE_FALSE(bytes.ok());
+  CHECK(bytes.error().message.find("relu of float16") != std::string::npos);
+}
+
 TEST_CASE("int4 weights: a .tflite holds two to a byte and reads as the same integers") {
   const Tensor w = four_bits(63, 81, 0);
   const auto bytes = write_tflite(dense(w, {{"asymmetric_inputs", true}}));

@@ -1,5 +1,7 @@
 #include "formats/tflite/write_tflite.h"
 
+#include <algorithm>
+
 #include "formats/tflite/emit.h"
 #include "ir/passes.h"
 #include "ops/passes.h"
@@ -16,6 +18,14 @@ Result<std::vector<uint8_t>> write_tflite(const ir::Graph& graph, DType weights)
     const tflite::EmitFn emit = tflite::find_emitter(*node.op);
     if (emit == nullptr) {
       return unsupported(where, ": .tflite files have no operator for ", node.op->name);
+    }
+    // Kernels read half tensors only to widen them.
+    const auto is_half = [&](ir::ValueId id) {
+      return id != ir::kNoValue && fixed.type(id).dtype == DType::kF16;
+    };
+    if (node.op != &ops::kCast && std::any_of(node.inputs.begin(), node.inputs.end(), is_half)) {
+      return unsupported(where, ": ", node.op->name,
+                         " of float16; .tflite files compute in float32");
     }
     const Status written = emit({file, node});
     if (!written.ok()) return at(where, written.error());
