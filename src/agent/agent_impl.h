@@ -74,7 +74,8 @@ struct Agent::Impl {
   uint64_t played_sequence = 0;  ///< of the journal's last processed record
   uint64_t snapshot_every = 0;
   uint64_t bytes_since_snapshot = 0;
-  bool wants_snapshot = false;
+  uint64_t last_snapshot_sequence = 0;
+  int wanted_snapshots = 0;
   bool is_paused_ = false;
   bool is_stopping = false;
   bool has_finished = false;

@@ -69,10 +69,16 @@ Status Agent::Impl::open_state() {
 Status Agent::Impl::open_journal() {
   host::FileSystem& files = host::real_file_system();
   const Settings settings = app->agent.map("journal");
-  snapshot_every = static_cast<uint64_t>(settings.size("snapshot_every"));
+  // The journal holds what lies behind the last two snapshots.
+  snapshot_every =
+      static_cast<uint64_t>(std::min(settings.size("snapshot_every"), settings.size("disk") / 4));
   DroppedOutputs dropped;
-  Snapshot before;
-  EW_TRY(before, read_snapshot(files, app->state + "/snapshot", storage));
+  std::string damage;
+  Result<Snapshot> stored = read_newest_snapshot(files, app->state + "/snapshot", storage, damage);
+  if (!damage.empty()) log(damage);
+  const bool is_damaged = !stored.ok() && stored.error().code == ErrorCode::kInvalidData;
+  if (!stored.ok() && !(is_damaged && is_durable)) return stored.error();
+  const Snapshot before = stored.ok() ? std::move(*stored) : Snapshot{};
   if (is_durable) {
     EW_TRY(journal_cursor, host::CursorFile::open(app->state + "/journal.cursor", 1));
     host::LogOptions log;
@@ -87,6 +93,11 @@ Status Agent::Impl::open_journal() {
     log.on_committed = [this](uint64_t sequence) { committed(sequence); };
     log.on_error = [this](const Error& error) { this->log("journal: " + error.message); };
     EW_TRY(journal, host::DurableLog::open(files, log));
+    if (is_damaged) {
+      // The first one that was written: the journal still has everything.
+      if (journal->stats().first_sequence > 1) return stored.error();
+      this->log(stored.error().message);
+    }
     for (const std::string& finding : journal->recovery().findings)
       this->log("journal: " + finding);
     EW_TRY_VOID(read_dropped(*journal, before.journal_sequence + 1, dropped));
@@ -101,7 +112,8 @@ Status Agent::Impl::open_journal() {
           .max_disk_bytes = static_cast<uint64_t>(sink.settings.map("queue").size("disk")),
           .key = storage,
           .dropped = dropped[{sink.name, lane}],
-          .note_dropped = {}};
+          .note_dropped = {},
+          .log = [this](const std::string& line) { log(line); }};
       if (is_durable) {
         store.note_dropped = [this, name = sink.name, lane](uint64_t first, uint64_t last,
                                                             DropReason reason) {
@@ -122,7 +134,7 @@ Status Agent::Impl::open_journal() {
     // Counted again from the journal's beginning.
     ledger->reset_counts();
   }
-  played_sequence = before.journal_sequence;
+  played_sequence = last_snapshot_sequence = before.journal_sequence;
   return replay();
 }
 
@@ -145,7 +157,7 @@ Status Agent::Impl::replay() {
     }
   } else {
     // The state was written at a clean stop; after this start it is old.
-    EW_TRY_VOID(host::real_file_system().remove(app->state + "/snapshot"));
+    EW_TRY_VOID(remove_snapshots(host::real_file_system(), app->state + "/snapshot"));
   }
   std::vector<uint64_t> held;
   const auto hold = [&](const CoverSet& cover) {
@@ -182,12 +194,12 @@ Status Agent::Impl::start_connections() {
       // The last answer may come when nothing else happens any more.
       if (has_finished) loop->post([this] { finish_if_done(); });
     };
-    // What the log gives up, a snapshot must not ask for again.
+    // What the log gives up, neither of the two snapshots may ask for again.
     outbox->need_trim = [this, &which = *outbox] {
       if (journal) {
-        wants_snapshot = true;
+        wanted_snapshots = 2;
       } else {
-        which.trim();
+        which.trim_settled();
       }
     };
   }
@@ -207,8 +219,9 @@ Status Agent::Impl::start_connections() {
   if (operate) EW_TRY_VOID(start_operate());
   tick();
   for (const auto& entrance : entrances) {
-    EW_TRY_VOID(entrance->source->start(
-        {*loop, *entrance, is_durable ? player->positions()[entrance->number] : 0}));
+    EW_TRY_VOID(entrance->source->start({*loop, *entrance,
+                                         is_durable ? player->positions()[entrance->number] : 0,
+                                         player->requests(entrance->number)}));
   }
   return {};
 }

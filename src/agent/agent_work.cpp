@@ -81,8 +81,8 @@ void Agent::Impl::end_batch() {
 void Agent::Impl::after_work() {
   for (const auto& outbox : pipeline->outboxes()) outbox->flush();
   pipeline->refresh_ledger();
-  if (wants_snapshot || (journal && bytes_since_snapshot >= snapshot_every)) {
-    wants_snapshot = false;
+  if (journal && bytes_since_snapshot >= snapshot_every) wanted_snapshots = 1;
+  for (; wanted_snapshots > 0; --wanted_snapshots) {
     const Status written = snapshot();
     if (!written.ok()) log("snapshot: " + written.error().message);
   }
@@ -146,7 +146,9 @@ Status Agent::Impl::snapshot() {
   EW_TRY_VOID(write_snapshot(host::real_file_system(), app->state + "/snapshot",
                              {played_sequence, state.take()}, storage));
   bytes_since_snapshot = 0;
-  if (journal) journal->trim_before(played_sequence + 1);
+  // The snapshot before this one stays usable.
+  if (journal) journal->trim_before(last_snapshot_sequence + 1);
+  last_snapshot_sequence = played_sequence;
   for (const auto& outbox : pipeline->outboxes()) outbox->trim();
   return {};
 }

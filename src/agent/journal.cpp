@@ -24,6 +24,7 @@ void encode_record(ByteWriter& out, size_t source, const RawRecord& record) {
   out.put_text(record.key);
   out.put_text(record.topic);
   out.put_text(record.payload);
+  if (!record.request.empty()) out.put_text(record.request);
 }
 
 void encode_tick(ByteWriter& out, int64_t now_us) {
@@ -57,7 +58,11 @@ void encode_dropped(ByteWriter& out, std::string_view sink, Priority lane, uint6
 }
 
 JournalPlayer::JournalPlayer(const App& app, Pipeline& pipeline, Ledger& ledger)
-    : app_(app), pipeline_(pipeline), ledger_(ledger), positions_(app.sources.size()) {
+    : app_(app),
+      pipeline_(pipeline),
+      ledger_(ledger),
+      positions_(app.sources.size()),
+      requests_(app.sources.size()) {
   std::vector<std::string> names;
   for (const SourcePlan& source : app.sources) names.push_back(source.name);
   use_sources(std::move(names));
@@ -123,6 +128,7 @@ Status JournalPlayer::play_record(ByteReader& in) {
   record.key = in.get_text();
   record.topic = in.get_text();
   record.payload = in.get_text();
+  if (!in.rest().empty()) record.request = in.get_text();
   if (!in.ok() || source >= numbers_.size()) return invalid_data("journal: damaged record");
   if (before) before(record.arrival_us);
   if (numbers_[source] < 0) {
@@ -133,6 +139,7 @@ Status JournalPlayer::play_record(ByteReader& in) {
   }
   const auto number = static_cast<size_t>(numbers_[source]);
   positions_[number] = std::max(positions_[number], record.position);
+  if (!record.request.empty()) requests_[number].note_record(record.request);
   pipeline_.process(number, record);
   return {};
 }
@@ -142,16 +149,21 @@ void JournalPlayer::save(ByteWriter& out) const {
   for (size_t i = 0; i < app_.sources.size(); ++i) {
     out.put_text(app_.sources[i].name);
     out.put(positions_[i]);
+    requests_[i].save(out);
   }
 }
 
 bool JournalPlayer::load(ByteReader& in) {
-  std::vector<std::string> names(in.get_count(12));
+  std::vector<std::string> names(in.get_count(16));
   for (std::string& name : names) {
     name = std::string(in.get_text());
     const auto position = in.get<uint64_t>();
+    RecentRequests requests;
+    requests.load(in);
     for (size_t i = 0; i < app_.sources.size(); ++i) {
-      if (app_.sources[i].name == name) positions_[i] = position;
+      if (app_.sources[i].name != name) continue;
+      positions_[i] = position;
+      requests_[i] = requests;
     }
   }
   if (in.ok()) use_sources(std::move(names));

@@ -9,6 +9,7 @@
 
 #include "agent/bytes_io.h"
 #include "agent/pipeline.h"
+#include "agent/recent_requests.h"
 #include "host/durable_log.h"
 
 namespace ew::agent {
@@ -51,6 +52,7 @@ class JournalPlayer {
   /// Where a source goes on: behind its last record.
   const std::vector<uint64_t>& positions() const { return positions_; }
   std::vector<uint64_t>& positions() { return positions_; }
+  const RecentRequests& requests(size_t source) const { return requests_[source]; }
   /// Sources by the numbers in use; kept in snapshots, because the journal's beginning goes away.
   void save(ByteWriter& out) const;
   bool load(ByteReader& in);
@@ -65,6 +67,7 @@ class JournalPlayer {
   std::vector<std::string> names_;  ///< by the journal's numbers
   std::vector<int> numbers_;        ///< the app's number of each, or -1
   std::vector<uint64_t> positions_;
+  std::vector<RecentRequests> requests_;
 };
 
 /// The dropped outputs that a journal notes from `from` on.

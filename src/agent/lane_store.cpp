@@ -114,6 +114,8 @@ class FileLaneStore final : public LaneStore {
     log.max_bytes = options_.max_disk_bytes;
     log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, options_.max_disk_bytes / 4);
     EW_TRY(log_, DurableLog::open(files_, log));
+    if (!options_.log) return {};
+    for (const std::string& finding : log_->recovery().findings) options_.log("queue: " + finding);
     return {};
   }
 

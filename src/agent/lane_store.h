@@ -21,6 +21,8 @@ struct LaneStoreOptions {
   std::vector<DroppedRange> dropped;  ///< before the restart
   /// Writes a note that outputs were dropped to the journal; empty where there is none.
   std::function<void(uint64_t first, uint64_t last, DropReason reason)> note_dropped;
+  /// Takes what was found damaged; empty: nobody asks.
+  std::function<void(const std::string& line)> log;
 };
 
 /// Opens what is there; the log itself is made when something must wait for the first time.

@@ -81,7 +81,7 @@ Status Ledger::grow(size_t rows) {
     // Allocated, not only extended: on a full disk a store into a hole would be a bus error.
     const int error = ::posix_fallocate(fd_, 0, static_cast<off_t>(wanted * sizeof(LedgerRow)));
     if (error != 0) {
-      return make_error(ErrorCode::kResourceLimit, "ledger: ", std::strerror(error));
+      return make_error(ErrorCode::kIo, "ledger: ", std::strerror(error));
     }
   }
   capacity_ = wanted;

@@ -100,8 +100,10 @@ class Outbox final : public Consumer, public Outlet {
   void expire();
   /// Writes everything that waits to the log. Error: as LaneStore::append.
   Status store_all();
-  /// Behind a snapshot: the log's settled beginning is given up.
+  /// Behind a snapshot: of the log is given up what was settled at the snapshot before.
   void trim();
+  /// Without snapshots: what is settled is given up.
+  void trim_settled();
 
   bool is_behind() const { return memory_bytes_ > options_.max_memory_bytes / 2 && !can_spill(); }
   /// Outputs that wait, in memory and in the log.
@@ -151,6 +153,7 @@ class Outbox final : public Consumer, public Outlet {
     size_t in_flight = 0;          ///< the first entries, handed to the sink
     uint64_t waiting_in_log = 0;   ///< outputs that are in the log only
     uint64_t dropped_through = 0;  ///< of the log: given up since the start
+    uint64_t trim_through = 0;     ///< settled at the last snapshot
     uint64_t snapshot_settled = 0;
     uint64_t snapshot_next = 1;
     uint64_t logged_before = 0;  ///< greatest number in the log before the replay

@@ -1,5 +1,6 @@
 // The durable half of the queue: spilling, refilling, recovery.
 #include <algorithm>
+#include <utility>
 
 #include "agent/outbox.h"
 
@@ -77,6 +78,12 @@ Status Outbox::store_all() {
 
 void Outbox::trim() {
   for (Lane& lane : lanes_) {
+    if (lane.store) lane.store->trim(std::exchange(lane.trim_through, lane.settled));
+  }
+}
+
+void Outbox::trim_settled() {
+  for (Lane& lane : lanes_) {
     if (lane.store) lane.store->trim(lane.settled);
   }
 }
@@ -133,7 +140,7 @@ bool Outbox::drop_from_log(Lane& lane) {
 Status Outbox::prepare_replay() {
   for (Lane& lane : lanes_) {
     if (!lane.store) continue;
-    lane.snapshot_settled = lane.settled;
+    lane.snapshot_settled = lane.trim_through = lane.settled;
     lane.snapshot_next = lane.next_number;
     lane.logged_before = lane.store->logged();
     const uint64_t after = std::max(lane.settled, lane.store->delivered());
@@ -159,7 +166,8 @@ Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet
             count_dropped(entry.cover, *reason);
           } else if (number <= lane.store->delivered()) {
             if (is_counting) settle(entry);
-          } else {
+          } else if (lane.entries.empty() || number < lane.entries.front().number ||
+                     number > lane.entries.back().number) {
             held(entry.cover);
           }
           return true;

@@ -18,6 +18,8 @@ struct RawRecord {
   std::string_view topic = {};      ///< MQTT topic, file name or HTTP path; may be empty
   std::string_view key = {};        ///< by the transport; empty: the app file's `key:` decides
   std::string_view payload = {};
+  /// Names the request that brought it, if its sender may repeat it; else empty.
+  std::string_view request = {};
   uint64_t ack_token = 0;  ///< given back to Source::acknowledge once stored; 0: nothing to do
   uint64_t position = 0;   ///< where a source that can seek goes on behind this record (> 0)
 };

@@ -45,10 +45,15 @@ class SqliteSink final : public Sink {
 
   Status start(const SinkContext& context) override {
     context_.emplace(context);
-    EW_TRY(const SqlitePlugin* plugin, sqlite());
-    EW_TRY(table_, plugin->open(path_, table_name_));
     alive_ = std::make_shared<SqliteSink*>(this);
-    context.outlet.set_state(LinkState::kConnected, path_);
+    const Status opened = open();
+    if (opened.ok()) {
+      context.outlet.set_state(LinkState::kConnected, path_);
+    } else if (opened.error().code == ErrorCode::kIo) {
+      wait(opened.error().message);
+    } else {
+      return opened;
+    }
     return {};
   }
 
@@ -95,6 +100,12 @@ class SqliteSink final : public Sink {
   bool is_acknowledged() const override { return true; }
 
  private:
+  Status open() {
+    EW_TRY(const SqlitePlugin* plugin, sqlite());
+    EW_TRY(table_, plugin->open(path_, table_name_));
+    return {};
+  }
+
   // The disk is full or another program holds the lock: what is not committed is offered again.
   void wait(const std::string& why) {
     is_waiting_ = true;
@@ -106,10 +117,14 @@ class SqliteSink final : public Sink {
   }
 
   void go_on() {
+    if (table_ == nullptr) {
+      if (const Status opened = open(); !opened.ok()) return wait(opened.error().message);
+    }
     is_waiting_ = false;
     context_->outlet.set_state(LinkState::kConnected, path_);
     context_->outlet.reset();
     context_->outlet.ready();
+    flush();
   }
 
   std::string path_;

@@ -8,6 +8,7 @@
 namespace ew::agent {
 namespace {
 
+constexpr const char* kOlder = ".old";
 constexpr std::string_view kMagic = "EWSNAP01";
 constexpr std::string_view kSealedMagic = "EWSNAPX1";  // then nonce, sealed file, tag
 constexpr size_t kNonceBytes = 24;
@@ -56,6 +57,8 @@ Status write_snapshot(host::FileSystem& files, const std::string& path, const Sn
   out.put(snapshot.journal_sequence);
   out.put_text(snapshot.state);
   out.put(crc32c(host::as_bytes(out.bytes())));
+  const Status kept = files.rename(path, path + kOlder);
+  if (!kept.ok() && kept.error().code != ErrorCode::kNotFound) return kept;
   if (!key) return host::replace_file(files, path, host::as_bytes(out.bytes()));
   EW_TRY(const auto sealed, seal(out.bytes(), *key));
   return host::replace_file(files, path, sealed);
@@ -84,6 +87,24 @@ Result<Snapshot> read_snapshot(host::FileSystem& files, const std::string& path,
   snapshot.state = std::string(in.get_text());
   if (!in.ok()) return damaged();
   return snapshot;
+}
+
+Result<Snapshot> read_newest_snapshot(host::FileSystem& files, const std::string& path,
+                                      const StorageKey& key, std::string& finding) {
+  Result<Snapshot> newest = read_snapshot(files, path, key);
+  if (newest.ok() && !newest->state.empty()) return newest;
+  // A crash between the two steps of writing leaves only the older one.
+  Result<Snapshot> older = read_snapshot(files, path + kOlder, key);
+  if (newest.ok()) return older;
+  if (!older.ok() || older->state.empty()) return newest;
+  finding = newest.error().message + "; the one before it is used";
+  EW_TRY_VOID(files.rename(path, path + ".damaged"));
+  return older;
+}
+
+Status remove_snapshots(host::FileSystem& files, const std::string& path) {
+  EW_TRY_VOID(files.remove(path));
+  return files.remove(path + kOlder);
 }
 
 }  // namespace ew::agent

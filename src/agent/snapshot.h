@@ -16,10 +16,19 @@ struct Snapshot {
 
 using StorageKey = std::optional<host::SecretKey>;
 
-/// Replaces the file as one: after a crash the old or the new one is there. With a key it is sealed
+/// Replaces the file as one: after a crash the old or the new one is there. The one that was there
+/// stays as PATH.old, so that damage to one costs nothing. With a key it is sealed
 /// (XChaCha20-Poly1305, a fresh nonce each time). Errors: kIo, kResourceLimit.
 Status write_snapshot(host::FileSystem& files, const std::string& path, const Snapshot& snapshot,
                       const StorageKey& key = {});
+
+/// The newest that can be read. `finding` says if that is not the newest that was written, which is
+/// then moved to PATH.damaged. Errors: as read_snapshot() of the newest.
+Result<Snapshot> read_newest_snapshot(host::FileSystem& files, const std::string& path,
+                                      const StorageKey& key, std::string& finding);
+
+/// Removes both.
+Status remove_snapshots(host::FileSystem& files, const std::string& path);
 
 /// Without a file, an empty one. Errors: kInvalidData if it is damaged; kInvalidArgument for a
 /// wrong or missing key, or one too many; kIo.

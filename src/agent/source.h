@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "agent/recent_requests.h"
 #include "agent/record.h"
 #include "agent/settings.h"
 #include "base/result.h"
@@ -52,6 +53,7 @@ struct SourceContext {
   host::EventLoop& loop;
   Intake& intake;
   uint64_t resume_position = 0;  ///< of the last record stored before; 0: from the start
+  RecentRequests requests = {};  ///< by the records stored before
 };
 
 class Source {

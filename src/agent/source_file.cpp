@@ -186,7 +186,7 @@ class FileSource final : public Source {
       if (end == std::string::npos) {
         const ssize_t got = is_array_ ? 0 : fill();
         if (got > 0) continue;
-        if (buffer_.size() > used_ && !is_following_) {
+        if ((buffer_.size() > used_ || too_long_bytes_ > 0) && !is_following_) {
           give_line(buffer_.size(), buffer_.size() - used_);
           ++lines;
           continue;
@@ -222,6 +222,11 @@ class FileSource final : public Source {
     offset_ += taken;
     used_ += taken;
     is_waited_ = false;
+    if (too_long_bytes_ > 0) {
+      intake_->drop("", too_long_bytes_ + line.size(), DropReason::kTooLarge);
+      too_long_bytes_ = 0;
+      return;
+    }
     if (is_header || line.empty()) return;
     intake_->push({.topic = files_[file_],
                    .payload = line,
@@ -235,8 +240,7 @@ class FileSource final : public Source {
       used_ = 0;
     }
     if (buffer_.size() > max_line_ + kChunkBytes) {
-      // No end of line for so long: this is no line, and it is skipped as one.
-      intake_->drop("", buffer_.size(), DropReason::kTooLarge);
+      too_long_bytes_ += buffer_.size();
       offset_ += buffer_.size();
       buffer_.clear();
     }
@@ -275,6 +279,7 @@ class FileSource final : public Source {
   std::string buffer_;
   size_t used_ = 0;
   uint64_t offset_ = 0;
+  size_t too_long_bytes_ = 0;  // of the line's beginning, given up
   bool is_paused_ = false;
   bool is_stopped_ = false;
   bool is_waited_ = false;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "agent/json_scan.h"
 #include "agent/source.h"
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "host/event_loop.h"
 #include "host/http_server.h"
@@ -113,6 +115,7 @@ class HttpSource final : public Source {
 
   Status start(const SourceContext& context) override {
     intake_ = &context.intake;
+    requests_ = context.requests;
     EW_TRY(server_, host::HttpServer::open(context.loop, options_));
     server_->route(
         "POST", path_, host::Access::kPublic,
@@ -129,12 +132,14 @@ class HttpSource final : public Source {
     if (found == open_.end() || --found->second.records > 0) return;
     found->second.reply->send(200, "application/json",
                               str("{\"accepted\":", found->second.all, "}"));
+    open_names_.erase(found->second.name);
     open_.erase(found);
   }
 
   void stop() override {
     server_.reset();
     open_.clear();
+    open_names_.clear();
   }
 
   bool is_durable() const override { return true; }
@@ -144,7 +149,18 @@ class HttpSource final : public Source {
     std::shared_ptr<host::HttpReply> reply;
     size_t records = 0;  ///< not stored yet
     size_t all = 0;
+    std::string name = {};
   };
+
+  /// What a request is known by when it comes again: the sender's word for it, and what it brings.
+  static std::string name_of(const host::HttpRequest& request) {
+    const auto key = request.headers.find("Idempotency-Key");
+    if (!key || key->empty()) return {};
+    const auto bytes = [](std::string_view text) {
+      return std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    };
+    return str(*key, " ", request.body.size(), " ", crc32c(bytes(request.body)));
+  }
 
   void take(const host::HttpRequest& request, std::shared_ptr<host::HttpReply> reply) {
     constexpr std::string_view kBearer = "Bearer ";
@@ -160,15 +176,38 @@ class HttpSource final : public Source {
       intake_->drop("", request.body.size(), DropReason::kMalformed);
       return refuse(*reply, 400, "expected a JSON object, a list of them, or one a line");
     }
+    const std::string name = name_of(request);
+    if (name.size() > RecentRequests::kMaxNameBytes) {
+      return refuse(*reply, 400, "expected an Idempotency-Key of at most 200 bytes");
+    }
+    // Its first coming is not stored yet, so it cannot be answered for.
+    if (open_names_.contains(name)) return refuse(*reply, 503, "busy", {"Retry-After", "1"});
+    take_records(request.path, *records, name, std::move(reply));
+    intake_->end_batch();
+  }
+
+  void take_records(std::string_view path, const std::vector<std::string_view>& records,
+                    const std::string& name, std::shared_ptr<host::HttpReply> reply) {
+    // After a crash in the middle of a request its beginning is stored.
+    const size_t stored =
+        name.empty() ? 0 : std::min<size_t>(requests_.records(name), records.size());
+    for (size_t i = 0; i < stored; ++i) {
+      intake_->drop("", records[i].size(), DropReason::kDuplicate);
+    }
+    if (stored == records.size()) {
+      return reply->send(200, "application/json", str("{\"accepted\":", stored, "}"));
+    }
     const uint64_t token = ++last_token_;
-    open_[token] = {std::move(reply), records->size(), records->size()};
-    for (const std::string_view record : *records) {
+    open_[token] = {std::move(reply), records.size() - stored, records.size(), name};
+    if (!name.empty()) open_names_.insert(name);
+    for (size_t i = stored; i < records.size(); ++i) {
+      if (!name.empty()) requests_.note_record(name);
       intake_->push({.arrival_us = intake_->now_us(),
-                     .topic = request.path,
-                     .payload = record,
+                     .topic = path,
+                     .payload = records[i],
+                     .request = name,
                      .ack_token = token});
     }
-    intake_->end_batch();
   }
 
   std::optional<std::vector<std::string_view>> split(std::string_view body) const {
@@ -195,6 +234,8 @@ class HttpSource final : public Source {
   Intake* intake_ = nullptr;
   std::unique_ptr<host::HttpServer> server_;
   std::map<uint64_t, Request> open_;  // by the token of its records
+  std::set<std::string> open_names_;
+  RecentRequests requests_;
   uint64_t last_token_ = 0;
 };
 

@@ -62,11 +62,11 @@ class StdinSource final : public Source, public host::Watcher {
     }
     buffer_.erase(0, used);
     if (buffer_.size() > max_line_ + kChunkBytes) {
-      intake_->drop("", buffer_.size(), DropReason::kTooLarge);
+      too_long_bytes_ += buffer_.size();
       buffer_.clear();
     }
     if (got <= 0) {
-      if (!buffer_.empty()) give(buffer_);
+      if (!buffer_.empty() || too_long_bytes_ > 0) give(buffer_);
       stop();
     }
     intake_->end_batch();
@@ -81,6 +81,11 @@ class StdinSource final : public Source, public host::Watcher {
     });
   }
   void give(std::string_view line) {
+    if (too_long_bytes_ > 0) {
+      intake_->drop("", too_long_bytes_ + line.size(), DropReason::kTooLarge);
+      too_long_bytes_ = 0;
+      return;
+    }
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     const bool is_header = has_header_ && lines_++ == 0;
     if (!is_header && !line.empty()) intake_->push({.payload = line});
@@ -95,6 +100,7 @@ class StdinSource final : public Source, public host::Watcher {
   bool is_paused_ = false;
   bool is_stopped_ = false;
   std::string buffer_;
+  size_t too_long_bytes_ = 0;  // of the line's beginning, given up
   uint64_t lines_ = 0;
 };
 

@@ -12,8 +12,9 @@ namespace ew::agent {
 namespace {
 
 constexpr int kMaxDepth = 4;
-constexpr std::string_view kOwnFiles[] = {"ledger", "snapshot",   "journal.cursor",
-                                          "tokens", "token-view", "token-operate"};
+constexpr std::string_view kOwnFiles[] = {"ledger",           "snapshot",       "snapshot.old",
+                                          "snapshot.damaged", "journal.cursor", "tokens",
+                                          "token-view",       "token-operate"};
 
 bool is_log_segment(std::string_view name) {
   return name.size() == 24 && name.ends_with(".log") &&

@@ -3,7 +3,10 @@
 
 import http.client
 import json
+import ssl
+import subprocess
 import threading
+import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,7 +17,7 @@ from operate_test import AgentProcess
 class Receiver:
     """A server that answers what `plan` says for the n-th request, then 200."""
 
-    def __init__(self, test, plan=()):
+    def __init__(self, test, plan=(), tls=None):
         self.plan = list(plan)
         self.taken = []     # bodies answered with 2xx
         self.seen = []      # (status, headers, body) of all
@@ -33,6 +36,8 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         test.addCleanup(self.server.server_close)
@@ -45,6 +50,7 @@ class Receiver:
             self.plan.insert(0, self.again) if self.again else None
         status, fields = step if isinstance(step, tuple) else (step, {})
         self.seen.append((status, dict(handler.headers), body))
+        self.times.append(time.monotonic())
         if status in (0, -1):  # broken off: -1 took it, 0 did not
             if status == -1:
                 self.taken.append(body)
@@ -131,6 +137,70 @@ class Sinks(EdgewiseTest):
         self.assertEqual([k[2] for k in keys], [None, None, "true", None])
         self.assertEqual(len({k[1] for k in keys}), 3)
 
+    def certificates(self):
+        """A CA, and server and client with certificates by it, made by openssl."""
+        (self.folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        (self.folder / "client.ext").write_text("")
+        key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+        lines = [f"openssl req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem"]
+        for who in ("server", "client"):
+            lines += [f"openssl req {key} -subj /CN={who} -keyout {who}.key -out {who}.csr",
+                      f"openssl x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
+                      f"-days 2 -extfile {who}.ext -out {who}.pem"]
+        for line in lines:
+            subprocess.run(line.split(), cwd=self.folder, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("server.pem"), self.path("server.key"))
+        context.load_verify_locations(self.path("ca.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def test_over_tls_both_sides_show_who_they_are(self):
+        receiver = Receiver(self, [503, -1], tls=self.certificates())
+        url = f"url: https://localhost:{receiver.port}/in"
+        tls = (f"tls: {{ca: {self.path('ca.pem')}, certificate: {self.path('client.pem')}, "
+               f"key: {self.path('client.key')}}}")
+        self.run_app(["type: http", url, "max_batch: 20", "retry_max: 200ms", tls], 100)
+        came = self.batches(receiver)
+        self.assertEqual(sorted(r[0]["data"]["n"] for r in came.values()), list(range(100)))
+        # Without the client's certificate, or with a server that nobody vouches for, nothing goes.
+        for words, text in ((f"tls: {{ca: {self.path('ca.pem')}}}", ""),
+                            ("tls: {insecure: false}", "certificate")):
+            before = len(receiver.seen)
+            app = self.folder / "app.yaml"
+            app.write_text(app.read_text().replace(tls, words).replace("app: out", "app: other")
+                           .replace("state: state", "state: other"))
+            agent = AgentProcess(self)
+            agent.wait_for(lambda: "web: disconnected" in agent.lines())
+            self.assertIn(text, agent.lines())
+            agent.process.kill()
+            self.assertEqual(len(receiver.seen), before)
+            app.write_text(app.read_text().replace(words, tls))
+
+    def test_it_waits_as_long_as_it_is_asked_to(self):
+        receiver = Receiver(self, [(503, {"Retry-After": "1"}), 200])
+        self.run_app(["type: http", f"url: http://127.0.0.1:{receiver.port}/"], 10)
+        self.assertGreaterEqual(receiver.times[1] - receiver.times[0], 0.99)
+
+    def test_outputs_wait_for_company(self):
+        receiver = Receiver(self)
+        (self.folder / "in.jsonl").write_text("")
+        (self.folder / "app.yaml").write_text(
+            "app: out\nstate: state\nsources:\n  in: {type: file, path: in.jsonl, follow: true}\n"
+            f"sinks:\n  web: {{type: http, url: 'http://127.0.0.1:{receiver.port}/', from: in, "
+            "max_wait: 500ms, max_batch: 4}\n")
+        agent = AgentProcess(self)
+        begin = time.monotonic()
+        for text in lines(6).splitlines():
+            with open(self.folder / "in.jsonl", "a") as file:
+                file.write(text + "\n")
+        agent.wait_for(lambda: len(receiver.taken) == 2)
+        # A full batch goes at once, the rest when its time has come.
+        self.assertEqual([len(json.loads(body)) for body in receiver.taken], [4, 2])
+        self.assertGreaterEqual(receiver.times[1] - begin, 0.5)
+        self.assertGreaterEqual(receiver.times[1] - receiver.times[0], 0.2)
+        agent.stop()
+
     def test_wrong_words_are_errors(self):
         for words, text in ((["type: http", "url: ftp://x"], "expected http://"),
                             (["type: webhook", "url: http://x/", "tls: {insecure: true}"],
@@ -190,6 +260,36 @@ class Sources(EdgewiseTest):
         out = self.folder / "out.jsonl"
         agent.wait_for(lambda: out.exists() and len(
             {json.loads(line)["id"] for line in out.read_text().splitlines()}) == 200)
+
+    def test_a_request_that_comes_again_is_known_by_its_key(self):
+        out = self.folder / "out.jsonl"
+        agent, post = self.start()
+
+        def send(key, *ids):
+            return post(json.dumps([{"id": i} for i in ids]), **{"Idempotency-Key": key})
+        self.assertEqual(send("one", 1, 2, 3), (200, '{"accepted":3}'))
+        self.assertEqual(send("one", 1, 2, 3), (200, '{"accepted":3}'))
+        # Another body is another request, whatever its sender calls it.
+        self.assertEqual(send("one", 4), (200, '{"accepted":1}'))
+        self.assertEqual(send("two", 1, 2, 3), (200, '{"accepted":3}'))
+        self.assertEqual(post(json.dumps({"id": 5}))[0], 200)
+        self.assertEqual(post(json.dumps({"id": 5}))[0], 200)
+        self.assertEqual(send("k" * 500, 9)[0], 400)
+        for ending in ("kill", "stop"):
+            if ending == "kill":
+                agent.process.kill()
+                agent.process.wait()
+            else:
+                agent.stop()
+            agent, post = self.start()
+            self.assertEqual(send("two", 1, 2, 3), (200, '{"accepted":3}'))
+            self.assertEqual(send("one", 4), (200, '{"accepted":1}'))
+        agent.stop()
+        came = sorted({json.loads(line)["id"]: 0 for line in out.read_text().splitlines()})
+        self.assertEqual(came, [1, 2, 3, 4, 5])
+        rows = self.run_json("ledger", "app.yaml")["sources"]["in"]
+        self.assertEqual(rows[""]["dropped"], {"duplicate": 3 + 2 * 4})
+        self.assertEqual([rows[str(i)]["accepted"] for i in range(1, 6)], [2, 2, 2, 1, 2])
 
     def test_beyond_loopback_it_needs_tls(self):
         (self.folder / "app.yaml").write_text(

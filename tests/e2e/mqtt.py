@@ -1,6 +1,7 @@
 """MQTT for the end-to-end tests: a client of version 5 that shows what is on the wire, real brokers
 that survive a restart, and a line between two ends that can be cut. Standard library only."""
 
+import random
 import select
 import socket
 import struct
@@ -8,9 +9,22 @@ import subprocess
 import threading
 import time
 
-from edgewise import MOSQUITTO, free_port, is_listening
+from edgewise import MOSQUITTO, is_listening
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
+
+
+def lasting_port():
+    """A free port that no outgoing connection gets while its owner is away for a moment: below the
+    range that systems take those from."""
+    while True:
+        port = random.SystemRandom().randrange(12000, 32000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def packet(kind, body, flags=0):
@@ -251,7 +265,7 @@ class Broker:
     """mosquitto on a port of its own; what it has acknowledged and its sessions survive restart()."""
 
     def __init__(self, folder, name):
-        self.port = free_port()
+        self.port = lasting_port()
         home = folder / name
         home.mkdir()
         self.conf = home / "mosquitto.conf"
@@ -288,7 +302,7 @@ class Line:
 
     def __init__(self, target):
         self.target = target
-        self.port = free_port()
+        self.port = lasting_port()
         self.listener = None
         self.pairs = {}
         self.lock = threading.Lock()
@@ -300,11 +314,17 @@ class Line:
 
     def up(self):
         with self.lock:
-            if self.listener is None:
-                self.listener = socket.socket()
-                self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                self.listener.bind(("127.0.0.1", self.port))
-                self.listener.listen(16)
+            while self.listener is None:
+                listener = socket.socket()
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    listener.bind(("127.0.0.1", self.port))
+                except OSError:  # the thread's select still holds the one that was closed
+                    listener.close()
+                    time.sleep(0.005)
+                    continue
+                listener.listen(16)
+                self.listener = listener
 
     def cut(self):
         with self.lock:

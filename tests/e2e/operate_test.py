@@ -50,12 +50,12 @@ def promtool():
 class AgentProcess:
     """An agent in a folder, with its log."""
 
-    def __init__(self, test, app="app.yaml"):
+    def __init__(self, test, app="app.yaml", environment=None):
         self.test = test
         self.log = test.folder / f"log-{time.monotonic_ns()}"
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(["edgewise", "run", app], cwd=test.folder, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+                                            stdin=subprocess.DEVNULL, env=environment)
         test.addCleanup(self.process.wait)
         test.addCleanup(self.process.kill)
 

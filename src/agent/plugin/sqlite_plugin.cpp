@@ -71,8 +71,10 @@ class Table final : public SqliteTable {
  private:
   Status failed(const std::string& what) {
     const int code = sqlite3_errcode(database_);
-    return make_error(code == SQLITE_NOTADB ? ErrorCode::kInvalidData : ErrorCode::kIo, path_, ": ",
-                      what, ": ", sqlite3_errmsg(database_));
+    // An error in the text of a statement: the table is not as it should be.
+    const bool is_wrong = code == SQLITE_NOTADB || code == SQLITE_ERROR;
+    return make_error(is_wrong ? ErrorCode::kInvalidData : ErrorCode::kIo, path_, ": ", what, ": ",
+                      sqlite3_errmsg(database_));
   }
 
   Status execute(const std::string& text) {
