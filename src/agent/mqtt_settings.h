@@ -13,7 +13,7 @@ namespace ew::agent {
 
 inline constexpr const char* kMqttVersions[] = {"5", "3.1.1"};
 
-inline constexpr WordDef kMqttTlsWords[] = {
+inline constexpr WordDef kClientTlsWords[] = {
     {.name = "ca", .help = "certificates (PEM) to trust; without it the system's"},
     {.name = "certificate", .help = "own certificate (PEM), for servers that ask for one"},
     {.name = "key", .help = "its key (PEM)"},
@@ -57,7 +57,7 @@ inline constexpr WordDef kMqttConnectionWords[] = {
     {.name = "tls",
      .kind = WordKind::kMap,
      .help = "certificates, for mqtts://",
-     .words = kMqttTlsWords},
+     .words = kClientTlsWords},
 };
 
 /// The words of a connection behind a type's own.

@@ -37,7 +37,7 @@ constexpr WordDef kHookWords[] = {
     {.name = "tls",
      .kind = WordKind::kMap,
      .help = "certificates, for https://",
-     .words = kMqttTlsWords},
+     .words = kClientTlsWords},
 };
 
 constexpr WordDef kBatchWords[] = {
