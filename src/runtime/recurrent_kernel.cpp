@@ -121,6 +121,7 @@ class Recurrent final : public Kernel {
         return_sequences_(c.node.attrs.flag("return_sequences")),
         zero_output_(c.node.attrs.flag("zero_output_for_mask")),
         reset_after_(c.node.attrs.flag("reset_after")),
+        cell_clip_(static_cast<float>(c.node.attrs.number("cell_clip"))),
         kernel_(chunk_, features_, width_, width_, 0, c.constants[ops::kKernel]),
         recurrent_(batch_, units_, resets_first() ? 2 * units_ : width_, width_, 0,
                    c.constants[ops::kRecurrent]) {
@@ -293,6 +294,9 @@ class Recurrent final : public Kernel {
       a_(n, g + 2 * n, g + 2 * n);
       s_(n, g + 3 * n, g + 3 * n);
       for (int64_t u = 0; u < n; ++u) next_c[u] = g[n + u] * c[u] + g[u] * g[2 * n + u];
+      if (cell_clip_ > 0) {
+        for (int64_t u = 0; u < n; ++u) next_c[u] = std::clamp(next_c[u], -cell_clip_, cell_clip_);
+      }
       a_(n, next_c, next);
       for (int64_t u = 0; u < n; ++u) next[u] *= g[3 * n + u];
     } else {
@@ -329,6 +333,7 @@ class Recurrent final : public Kernel {
   Activation a_, s_;
   int64_t batch_, steps_, features_, units_, width_, states_, chunk_;
   bool go_backwards_, return_sequences_, zero_output_, reset_after_;
+  float cell_clip_;
   Matrix kernel_, recurrent_;
   std::optional<Matrix> candidate_;
 };
