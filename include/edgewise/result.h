@@ -42,6 +42,10 @@ class Exception : public std::exception {
   Error error_;
 };
 
+/// What Result::value() does without a value: throws Exception. Out of line, so that a program
+/// built without exceptions can end instead.
+[[noreturn]] void throw_error(const Error& error);
+
 /// Either a T or an Error.
 template <typename T>
 class [[nodiscard]] Result {
@@ -55,15 +59,15 @@ class [[nodiscard]] Result {
 
   /// The value; throws Exception if there is none.
   T& value() & {
-    if (!value_) throw Exception(error_);
+    if (!value_) throw_error(error_);
     return *value_;
   }
   const T& value() const& {
-    if (!value_) throw Exception(error_);
+    if (!value_) throw_error(error_);
     return *value_;
   }
   T value() && {
-    if (!value_) throw Exception(std::move(error_));
+    if (!value_) throw_error(error_);
     return std::move(*value_);
   }
   /// The value, for callers that have checked ok().
@@ -88,7 +92,7 @@ class [[nodiscard]] Result<void> {
   explicit operator bool() const { return ok(); }
   const Error& error() const { return *error_; }
   void value() const {
-    if (error_) throw Exception(*error_);
+    if (error_) throw_error(*error_);
   }
 
  private:

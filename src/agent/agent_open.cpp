@@ -188,7 +188,14 @@ Status Agent::Impl::start_connections() {
       // The last answer may come when nothing else happens any more.
       if (has_finished) loop->post([this] { finish_if_done(); });
     };
-    outbox->need_snapshot = [this] { wants_snapshot = true; };
+    // What the log gives up, a snapshot must not ask for again.
+    outbox->need_trim = [this, &which = *outbox] {
+      if (journal) {
+        wants_snapshot = true;
+      } else {
+        which.trim();
+      }
+    };
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
     EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));

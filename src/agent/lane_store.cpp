@@ -38,6 +38,15 @@ class FileLaneStore final : public LaneStore {
     if (number > cursor_->get(1)) cursor_->set(1, number);
   }
   uint64_t logged() const override { return logged_; }
+  bool was_logged(uint64_t number) const override {
+    if (number > logged_) return false;
+    for (size_t i = runs_.size(); i-- > 0;) {
+      if (runs_[i].number > number) continue;
+      const uint64_t sequence = runs_[i].sequence + (number - runs_[i].number);
+      return i + 1 == runs_.size() || sequence < runs_[i + 1].sequence;
+    }
+    return false;
+  }
 
   Status append(uint64_t number, std::string_view bytes) override {
     if (!log_) EW_TRY_VOID(open_log());
@@ -60,11 +69,7 @@ class FileLaneStore final : public LaneStore {
               const std::function<bool(uint64_t, std::string_view)>& visit) override {
     if (!log_) return {};
     EW_TRY_VOID(log_->flush());
-    uint64_t from = 0;
-    for (const Run& run : runs_) {
-      if (run.number <= after + 1) from = run.sequence + (after + 1 - run.number);
-    }
-    const auto read = log_->read(from, [&](uint64_t, int64_t, host::Bytes bytes) {
+    const auto read = log_->read(sequence_of(after + 1), [&](uint64_t, int64_t, host::Bytes bytes) {
       ByteReader in(host::as_text(bytes));
       const auto number = in.get<uint64_t>();
       return number <= after || visit(number, in.rest());
@@ -75,10 +80,7 @@ class FileLaneStore final : public LaneStore {
 
   void trim(uint64_t through) override {
     if (!log_) return;
-    uint64_t before = 0;
-    for (const Run& run : runs_) {
-      if (run.number <= through) before = run.sequence + (through - run.number) + 1;
-    }
+    const uint64_t before = sequence_of(through + 1);
     while (runs_.size() > 1 && runs_[1].number <= through + 1) runs_.pop_front();
     if (before > 0) log_->trim_before(std::min(before, log_->stats().next_sequence));
   }
@@ -113,6 +115,17 @@ class FileLaneStore final : public LaneStore {
     log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, options_.max_disk_bytes / 4);
     EW_TRY(log_, DurableLog::open(files_, log));
     return {};
+  }
+
+  /// Where the first record stands whose number is at least this one; 0: at the beginning.
+  uint64_t sequence_of(uint64_t number) const {
+    uint64_t sequence = 0;
+    for (size_t i = 0; i < runs_.size() && runs_[i].number <= number; ++i) {
+      sequence = runs_[i].sequence + (number - runs_[i].number);
+      // Numbers between two runs never were in the log.
+      if (i + 1 < runs_.size()) sequence = std::min(sequence, runs_[i + 1].sequence);
+    }
+    return sequence;
   }
 
   void note_run(uint64_t number, uint64_t sequence) {

@@ -71,21 +71,23 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
   if (is_replaying_ && lane.store != nullptr) {
     if (const auto reason = lane.store->dropped(number)) return count_dropped(cover, *reason);
     // The log has it, and is settled on its own.
-    if (number <= lane.store->logged()) {
+    if (lane.store->was_logged(number)) {
       --ledger_.at(sink_row_).accepted;
       return;
     }
     if (number <= lane.store->delivered()) {
-      lane.settled = number;
+      lane.settle_through(number);
       return count_delivered(cover, route.egress_row, payload.size());
     }
+    // The log went on without it, so it was dropped; the note with the reason is lost.
+    if (number <= lane.store->logged()) return count_dropped(cover, DropReason::kDisk);
   }
   const bool is_free = lanes_[0].entries.empty() && lanes_[1].entries.empty() &&
                        lanes_[0].waiting_in_log + lanes_[1].waiting_in_log == 0;
   if (is_free && !is_replaying_ && sink_ != nullptr && !sink_->is_acknowledged() &&
       sink_->ready()) {
     if (offer_direct(lane, row, route, number) == SendResult::kDelivered) {
-      lane.settled = number;
+      lane.settle_through(number);
       if (lane.store) lane.store->set_delivered(number);
       if (on_delivered) on_delivered(context_.now_us);
       return count_delivered(cover, route.egress_row, payload.size());
@@ -152,6 +154,10 @@ void Outbox::enqueue(Lane& lane, Entry entry) {
     }
     if (stored.ok()) {
       ++lane.waiting_in_log;
+      untrimmed_bytes_ += bytes;
+      if (untrimmed_bytes_ < options_.trim_every_bytes) return;
+      untrimmed_bytes_ = 0;
+      if (need_trim) need_trim();
       return;
     }
     lane.store->note_dropped(entry.number, entry.number, DropReason::kQueueFull);
@@ -185,8 +191,10 @@ void Outbox::drop_entry(Lane& lane, size_t index, DropReason reason) {
   count_dropped(at->cover, reason);
   memory_bytes_ -= at->bytes();
   if (index == 0) {
-    lane.settled = at->number;
+    lane.settle_through(at->number);
     if (lane.store) lane.store->set_delivered(lane.settled);
+  } else {
+    lane.note_ahead(at->number, at->number);
   }
   lane.entries.erase(at);
 }
@@ -208,9 +216,8 @@ void Outbox::pump() {
       ++lane.in_flight;
       if (lane.store) lane.store->set_sent(entry.number);
       if (result == SendResult::kDelivered) {
-        entry.is_done = true;
         settle(entry);
-        pop_done(lane);
+        finish(lane, entry);
       }
     }
   }
@@ -226,7 +233,7 @@ void Outbox::pop_done(Lane& lane) {
   bool has_popped = false;
   while (!lane.entries.empty() && lane.entries.front().is_done) {
     memory_bytes_ -= lane.entries.front().bytes();
-    lane.settled = lane.entries.front().number;
+    lane.settle_through(lane.entries.front().number);
     lane.entries.pop_front();
     --lane.in_flight;
     has_popped = true;
@@ -235,14 +242,20 @@ void Outbox::pop_done(Lane& lane) {
   if (has_popped && on_settled) on_settled();
 }
 
+/// The entry has been counted.
+void Outbox::finish(Lane& lane, Entry& entry) {
+  entry.is_done = true;
+  if (entry.number != lane.entries.front().number) lane.note_ahead(entry.number, entry.number);
+  pop_done(lane);
+}
+
 void Outbox::delivered(uint64_t ticket) {
   Lane& lane = lane_of(ticket);
   const uint64_t number = ticket & ~kTelemetryBit;
   const auto entry = std::ranges::lower_bound(lane.entries, number, {}, &Entry::number);
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
-  entry->is_done = true;
   settle(*entry);
-  pop_done(lane);
+  finish(lane, *entry);
 }
 
 void Outbox::refused(uint64_t ticket, std::string_view /*why*/) {
@@ -252,8 +265,7 @@ void Outbox::refused(uint64_t ticket, std::string_view /*why*/) {
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
   if (lane.store) lane.store->note_dropped(number, number, DropReason::kRefused);
   count_dropped(entry->cover, DropReason::kRefused);
-  entry->is_done = true;
-  pop_done(lane);
+  finish(lane, *entry);
 }
 
 void Outbox::reset() {

@@ -25,6 +25,8 @@ struct OutboxOptions {
   size_t max_memory_bytes = size_t{4} << 20;
   int64_t max_age_us = 0;  ///< 0: no limit
   QueuePolicy policy = QueuePolicy::kReject;
+  /// After so many bytes written to the logs their settled beginning should be given up.
+  uint64_t trim_every_bytes = uint64_t{32} << 20;
 };
 
 /// The durable side of one lane: what has been delivered, and a log of outputs that wait.
@@ -37,6 +39,9 @@ class LaneStore {
   virtual void set_sent(uint64_t number) = 0;
   /// The greatest number in the log; 0 if it is empty.
   virtual uint64_t logged() const = 0;
+  /// Whether the number was written to the log, readable or not; false for those between that were
+  /// settled without it.
+  virtual bool was_logged(uint64_t number) const = 0;
   /// Error kResourceLimit if the log is full.
   virtual Status append(uint64_t number, std::string_view bytes) = 0;
   virtual Status flush() = 0;
@@ -111,7 +116,7 @@ class Outbox final : public Consumer, public Outlet {
   std::function<void()> on_settled;  ///< room has become free
   /// The receiver has an output whose input came at this time; empty: nobody asks.
   std::function<void(int64_t queued_us)> on_delivered;
-  std::function<void()> need_snapshot;  ///< before the log can give up what was dropped
+  std::function<void()> need_trim;  ///< the log should give up what is settled: see trim()
 
   void save(ByteWriter& out) const;
   bool load(ByteReader& in);
@@ -132,10 +137,15 @@ class Outbox final : public Consumer, public Outlet {
 
     size_t bytes() const { return sizeof(Entry) + key.size() + topic.size() + payload.size(); }
   };
+  struct Range {
+    uint64_t first = 0;
+    uint64_t last = 0;
+  };
   struct Lane {
     Priority priority = Priority::kTelemetry;
     uint64_t next_number = 1;
     uint64_t settled = 0;          ///< greatest number settled in order
+    std::vector<Range> ahead;      ///< settled and counted too, behind one that is not
     uint64_t resent_through = 0;   ///< numbers that may have been sent before the restart
     std::deque<Entry> entries;     ///< a beginning of what waits
     size_t in_flight = 0;          ///< the first entries, handed to the sink
@@ -143,7 +153,12 @@ class Outbox final : public Consumer, public Outlet {
     uint64_t dropped_through = 0;  ///< of the log: given up since the start
     uint64_t snapshot_settled = 0;
     uint64_t snapshot_next = 1;
+    uint64_t logged_before = 0;  ///< greatest number in the log before the replay
     std::unique_ptr<LaneStore> store;
+
+    bool is_ahead(uint64_t number) const;
+    void note_ahead(uint64_t first, uint64_t last);
+    void settle_through(uint64_t number);
   };
 
   bool can_spill() const;
@@ -157,6 +172,7 @@ class Outbox final : public Consumer, public Outlet {
   void count_delivered(const CoverSet& cover, uint32_t egress_row, size_t bytes);
   void count_dropped(const CoverSet& cover, DropReason reason);
   void pop_done(Lane& lane);
+  void finish(Lane& lane, Entry& entry);
   void refill(Lane& lane);
   Status spill(Lane& lane);
   bool drop_from_log(Lane& lane);
@@ -172,6 +188,7 @@ class Outbox final : public Consumer, public Outlet {
   std::vector<Route> routes_;
   std::array<Lane, kPriorityCount> lanes_;
   size_t memory_bytes_ = 0;
+  uint64_t untrimmed_bytes_ = 0;  ///< written to the logs since need_trim()
   bool is_replaying_ = false;
   bool is_pumping_ = false;
   LinkState state_ = LinkState::kConnecting;

@@ -35,10 +35,30 @@ bool Outbox::decode(std::string_view bytes, Entry& entry) {
   return in.ok();
 }
 
+bool Outbox::Lane::is_ahead(uint64_t number) const {
+  return std::ranges::any_of(
+      ahead, [&](const Range& range) { return number >= range.first && number <= range.last; });
+}
+
+void Outbox::Lane::note_ahead(uint64_t first, uint64_t last) {
+  if (!ahead.empty() && ahead.back().last + 1 == first) {
+    ahead.back().last = last;
+  } else {
+    ahead.push_back({first, last});
+  }
+}
+
+void Outbox::Lane::settle_through(uint64_t number) {
+  settled = number;
+  if (ahead.empty()) return;
+  std::erase_if(ahead, [&](const Range& range) { return range.last <= settled; });
+}
+
+/// Those that are done go to the log too, so that what it leaves out is settled in order.
 Status Outbox::spill(Lane& lane) {
   const uint64_t logged = lane.store->logged();
   for (const Entry& entry : lane.entries) {
-    if (entry.number <= logged || entry.is_done) continue;
+    if (entry.number <= logged) continue;
     encode(entry);
     EW_TRY_VOID(lane.store->append(entry.number, encoded_.bytes()));
   }
@@ -67,7 +87,7 @@ void Outbox::refill(Lane& lane) {
   const size_t limit = options_.max_memory_bytes / 2;
   const Status read = lane.store->read(after, [&](uint64_t number, std::string_view bytes) {
     Entry entry{.number = number};
-    if (lane.store->dropped(number) || !decode(bytes, entry)) return true;
+    if (lane.is_ahead(number) || lane.store->dropped(number) || !decode(bytes, entry)) return true;
     --lane.waiting_in_log;
     memory_bytes_ += entry.bytes();
     lane.entries.push_back(std::move(entry));
@@ -101,10 +121,12 @@ bool Outbox::drop_from_log(Lane& lane) {
   lane.dropped_through = last;
   lane.store->note_dropped(first, last, DropReason::kQueueFull);
   if (lane.in_flight == 0) {
-    lane.settled = last;
+    lane.settle_through(last);
     lane.store->set_delivered(last);
+  } else {
+    lane.note_ahead(first, last);
   }
-  if (need_snapshot) need_snapshot();
+  if (need_trim) need_trim();
   return true;
 }
 
@@ -113,8 +135,10 @@ Status Outbox::prepare_replay() {
     if (!lane.store) continue;
     lane.snapshot_settled = lane.settled;
     lane.snapshot_next = lane.next_number;
-    EW_TRY_VOID(lane.store->read(lane.store->delivered(), [&](uint64_t number, std::string_view) {
-      if (!lane.store->dropped(number)) ++lane.waiting_in_log;
+    lane.logged_before = lane.store->logged();
+    const uint64_t after = std::max(lane.settled, lane.store->delivered());
+    EW_TRY_VOID(lane.store->read(after, [&](uint64_t number, std::string_view) {
+      if (!lane.is_ahead(number) && !lane.store->dropped(number)) ++lane.waiting_in_log;
       return true;
     }));
   }
@@ -127,19 +151,20 @@ Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet
     EW_TRY_VOID(
         lane.store->read(lane.snapshot_settled, [&](uint64_t number, std::string_view bytes) {
           Entry entry{.number = number};
-          if (!decode(bytes, entry)) return true;
-          // Outputs made behind the snapshot were not counted by the replay.
-          if (is_counting && number >= lane.snapshot_next) ++ledger_.at(sink_row_).accepted;
+          if (lane.is_ahead(number) || !decode(bytes, entry)) return true;
+          // Outputs made behind the snapshot were not counted by the replay, unless it wrote them.
+          const bool is_new = number >= lane.snapshot_next && number <= lane.logged_before;
+          if (is_counting && is_new) ++ledger_.at(sink_row_).accepted;
           if (const auto reason = lane.store->dropped(number)) {
             count_dropped(entry.cover, *reason);
           } else if (number <= lane.store->delivered()) {
-            settle(entry);
+            if (is_counting) settle(entry);
           } else {
             held(entry.cover);
           }
           return true;
         }));
-    lane.settled = std::max(lane.settled, lane.store->delivered());
+    lane.settle_through(std::max(lane.settled, lane.store->delivered()));
     // Numbers never come twice, also where the journal lost records or there is none.
     lane.next_number = std::max({lane.next_number, lane.store->delivered() + 1,
                                  lane.store->sent() + 1, lane.store->logged() + 1});
@@ -157,6 +182,11 @@ void Outbox::save(ByteWriter& out) const {
   for (const Lane& lane : lanes_) {
     out.put(lane.next_number);
     out.put(lane.settled);
+    out.put(static_cast<uint32_t>(lane.ahead.size()));
+    for (const Range& range : lane.ahead) {
+      out.put(range.first);
+      out.put(range.last);
+    }
   }
 }
 
@@ -164,6 +194,11 @@ bool Outbox::load(ByteReader& in) {
   for (Lane& lane : lanes_) {
     lane.next_number = in.get<uint64_t>();
     lane.settled = in.get<uint64_t>();
+    lane.ahead.resize(in.get_count(16));
+    for (Range& range : lane.ahead) {
+      range.first = in.get<uint64_t>();
+      range.last = in.get<uint64_t>();
+    }
   }
   return in.ok();
 }

@@ -199,5 +199,86 @@ TEST_CASE("outbox: after a restart the log goes on behind what was delivered") {
   CHECK(g.row().queued() == 0);
 }
 
+/// What a restart does before new inputs come; returns how many inputs still wait.
+uint64_t restart(Fixture& f, std::string_view snapshot, const Texts& replayed) {
+  ByteReader in(snapshot);
+  if (!snapshot.empty()) REQUIRE(f.outbox.load(in));
+  f.outbox.set_replaying(true);
+  REQUIRE(f.outbox.prepare_replay().ok());
+  for (const std::string& payload : replayed) f.put(payload);
+  std::vector<uint64_t> held(1);
+  const auto hold = [&](const CoverSet& cover) {
+    cover.for_each([&](const CoverSet::Item& item) { held[0] += item.count; });
+  };
+  REQUIRE(f.outbox.recover(true, hold).ok());
+  CHECK(f.ledger->settle_unheld(held, DropReason::kDisk) == 0);
+  f.outbox.set_replaying(false);
+  f.outbox.settle_unheld(DropReason::kDisk);
+  return held[0];
+}
+
+TEST_CASE("outbox: numbers that went by memory, between two times in the log, are no loss") {
+  const testing::TemporaryFolder folder;
+  const OutboxOptions options{.app = "a", .name = "s", .max_memory_bytes = 4000};
+  Texts all;
+  {
+    Fixture f(options, folder.path());
+    const auto put = [&](int count, bool is_up) {
+      f.sink.is_up = is_up;
+      for (int i = 0; i < count; ++i) {
+        all.push_back(std::to_string(all.size()));
+        f.put(all.back());
+        if (is_up) f.answer(1);
+      }
+    };
+    put(5, true);
+    put(40, false);
+    f.sink.is_up = true;
+    f.outbox.ready();
+    while (!f.sink.tickets.empty()) f.answer(1);
+    put(30, true);   // by memory: never in the log
+    put(40, false);  // in the log, and 2 of them come out of it
+    f.sink.is_up = true;
+    f.sink.window = 2;
+    f.outbox.ready();
+    f.answer(2);
+    CHECK(f.row().delivered == 77);
+  }
+  Fixture g(options, folder.path());
+  CHECK(restart(g, "", all) == 38);
+  CHECK(g.row().accepted == 115);
+  CHECK(g.row().delivered == 77);
+  g.outbox.ready();
+  while (!g.sink.tickets.empty()) g.answer(1);
+  CHECK(g.row().delivered == 115);
+  CHECK(g.sink.sent.size() == 38);
+  CHECK(g.sink.sent.front() == "77 resent");
+  CHECK(g.outbox.queued() == 0);
+}
+
+TEST_CASE("outbox: answers out of order are counted once, also over a restart") {
+  const testing::TemporaryFolder folder;
+  ByteWriter state;
+  {
+    Fixture f({.app = "a", .name = "s"}, folder.path());
+    for (const char* payload : {"1", "2", "3", "4"}) f.put(payload);
+    REQUIRE(f.outbox.store_all().ok());
+    f.outbox.delivered(f.sink.tickets[1]);
+    f.outbox.refused(f.sink.tickets[2], "too large");
+    f.outbox.save(state);
+  }
+  Fixture g({.app = "a", .name = "s"}, folder.path());
+  g.ledger->at(g.input).accepted = 4;
+  g.ledger->at(g.input).delivered = 1;
+  g.ledger->drop(g.input, 1, DropReason::kRefused);
+  CHECK(restart(g, state.bytes(), {}) == 2);
+  g.outbox.ready();
+  CHECK(g.sink.sent == Texts{"1 resent", "4 resent"});
+  g.answer(2);
+  CHECK(g.row().delivered == 3);
+  CHECK(g.row().queued() == 0);
+  CHECK(g.outbox.queued() == 0);
+}
+
 }  // namespace
 }  // namespace ew::agent

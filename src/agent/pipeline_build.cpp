@@ -332,7 +332,8 @@ void PipelineBuilder::build_sinks() {
                           .max_age_us = q.duration_us("max_age"),
                           .policy = policy == "drop_oldest"            ? QueuePolicy::kDropOldest
                                     : policy == "drop_lowest_priority" ? QueuePolicy::kDropLowest
-                                                                       : QueuePolicy::kReject};
+                                                                       : QueuePolicy::kReject,
+                          .trim_every_bytes = static_cast<uint64_t>(q.size("disk")) / 8};
     auto outbox = std::make_unique<Outbox>(options, context(), ledger_);
     for (const std::string& from : plan.from) {
       const bool is_rule =

@@ -26,4 +26,13 @@ const char* error_code_name(ErrorCode code) {
   return "internal";
 }
 
+void throw_error(const Error& error) {
+#if defined(__cpp_exceptions)
+  throw Exception(error);
+#else
+  std::fputs(error.message.c_str(), stderr);
+  std::abort();
+#endif
+}
+
 }  // namespace ew

@@ -2,13 +2,15 @@
 """Kills the agent with SIGKILL at random points and checks what it promises: nothing that was
 acknowledged is lost, few outputs come twice, and the ledger balances.
 
-    crash_test.py [--kills N] [--seed S]
+    crash_test.py [--kills N] [--mqtt-kills N] [--seed S]
 
-A file source and a file sink: the source's lines are numbered, so that the sink's file shows every
+`--kills`: a file source and a file sink: the source's lines are numbered, so that the sink's file shows every
 loss and every double. The agent is killed again and again while it works through the lines, each
 time at a random moment; at last it is let finish. Then, for every key:
     accepted = delivered + dropped, and nothing is queued;
     every line is in the sink's file, in order by key, and at most 64 were doubled by a kill.
+
+`--mqtt-kills`: between two real MQTT servers that go away too; see crash_mqtt.py.
 """
 
 import argparse
@@ -21,6 +23,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import crash_mqtt
+from edgewise import MOSQUITTO
 
 KEYS = 7
 BATCH = 64  # outputs of one write of the file sink
@@ -167,22 +172,50 @@ def run_once(kills, lines, seed, seconds):
         return done_kills, doubled
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
-    start_time = time.monotonic()
+def kill_over_files(count, seed):
+    begin = time.monotonic()
     kills = doubled = rounds = 0
-    while kills < args.kills:
-        more, twice = run_once(min(25, args.kills - kills), 4000, args.seed + rounds, 4.0)
+    while kills < count:
+        more, twice = run_once(min(25, count - kills), 4000, seed + rounds, 4.0)
         kills += more
         doubled += twice
         rounds += 1
         if more == 0:
             fail("no kill hit the agent at work")
-    print(f"{kills} kills in {rounds} runs, {time.monotonic() - start_time:.0f} s: 0 lost, "
+    print(f"files: {kills} kills in {rounds} runs, {time.monotonic() - begin:.0f} s: 0 lost, "
           f"{doubled} doubled, ledgers balanced")
+
+
+def kill_over_mqtt(count, seed):
+    if not MOSQUITTO:
+        print("MQTT: skipped, mosquitto is not installed")
+        return
+    begin = time.monotonic()
+    kills = taken_twice = marked = rounds = 0
+    while kills < count:
+        with tempfile.TemporaryDirectory() as folder:
+            wanted = min(50, count - kills)
+            try:
+                found = crash_mqtt.run_once(Path(folder), wanted, 80 * wanted, wanted * 0.2,
+                                            seed + rounds)
+            except crash_mqtt.Failure as failure:
+                fail(f"seed {seed + rounds}: {failure}")
+        kills += found[0]
+        taken_twice += found[1]
+        marked += found[2]
+        rounds += 1
+    print(f"MQTT: {kills} kills in {rounds} runs, {time.monotonic() - begin:.0f} s: 0 lost, "
+          f"{taken_twice} taken twice, {marked} sent again and marked, ledgers balanced")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--mqtt-kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    kill_over_files(args.kills, args.seed)
+    kill_over_mqtt(args.mqtt_kills, args.seed)
 
 
 if __name__ == "__main__":
