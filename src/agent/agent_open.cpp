@@ -28,6 +28,12 @@ Status Agent::Impl::open() {
     for (size_t i = 1; i < errors.size(); ++i) all.message += "\n" + errors[i].message;
     return all;
   }
+  for (size_t i = 0; i < app->models.size(); ++i) {
+    const ModelRunner& model = *pipeline->models()[i];
+    if (model.fallback_reason().empty()) continue;
+    log(str("model ", app->models[i].name, ": runs on ", model.device(), ", not on ",
+            app->models[i].device, ": ", model.fallback_reason()));
+  }
   player = std::make_unique<JournalPlayer>(*app, *pipeline, *ledger);
   for (size_t i = 0; i < app->sources.size(); ++i) {
     auto entrance = std::make_unique<Entrance>();

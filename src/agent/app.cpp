@@ -174,6 +174,17 @@ class Reader {
     d.max_payload = s.size("max_payload");
     d.max_keys = static_cast<size_t>(s.integer("max_keys"));
     d.max_ahead_us = s.duration_us("max_ahead");
+    if (plan.type->tensor != nullptr) read_tensor_decode(plan);
+  }
+
+  void read_tensor_decode(SourcePlan& plan) {
+    constexpr int64_t kMaxTensor = 256 << 20;
+    const Settings& s = plan.settings;
+    plan.decode.format = PayloadFormat::kTensor;
+    if (!s.has("max_payload")) plan.decode.max_payload = kMaxTensor;
+    for (const char* word : {"format", "columns", "layout", "separator", "key", "key_level"}) {
+      if (s.has(word)) add(s.error(word, str("a source of type ", plan.type->name, " has none")));
+    }
   }
 
   /// The names in a CSV file's first line, where the app file does not say them.
@@ -195,7 +206,9 @@ class Reader {
       const Settings s(&entry.value, model_words());
       std::string file = s.text("file");
       if (!file.empty() && file[0] != '/') file = app_->folder + "/" + file;
-      app_->models.push_back({entry.key, file, s.text("device"), entry.place});
+      std::string labels = s.text("labels");
+      if (!labels.empty() && labels[0] != '/') labels = app_->folder + "/" + labels;
+      app_->models.push_back({entry.key, file, s.text("device"), labels, entry.place});
     });
   }
 

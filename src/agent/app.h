@@ -14,7 +14,7 @@
 
 namespace ew::agent {
 
-enum class PayloadFormat { kJson, kCsv, kText, kRaw, kCbor, kSparkplug, kBinary };
+enum class PayloadFormat { kJson, kCsv, kText, kRaw, kCbor, kSparkplug, kBinary, kTensor };
 
 /// What comes into a source, as fields.
 struct DecodePlan {
@@ -51,6 +51,7 @@ struct ModelPlan {
   std::string name;
   std::string file;
   std::string device;
+  std::string labels;  ///< a file with the classes' names; "" for none
   host::YamlPlace place;
 };
 

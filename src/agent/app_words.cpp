@@ -11,7 +11,7 @@ constexpr const char* kTimeUnits[] = {"s", "ms", "us", "ns", "iso"};
 constexpr const char* kRoles[] = {"data", "commands"};
 constexpr const char* kPolicies[] = {"reject", "drop_oldest", "drop_lowest_priority"};
 constexpr const char* kWindowTypes[] = {"tumbling", "hopping", "sliding", "session", "count"};
-constexpr const char* kModelResults[] = {"values", "argmax", "max", "error"};
+constexpr const char* kModelResults[] = {"values", "argmax", "max", "best", "error", "detections"};
 constexpr const char* kSeverities[] = {"info", "warning", "critical"};
 constexpr const char* kRuleKinds[] = {"alert", "event"};
 
@@ -225,16 +225,17 @@ constexpr WordDef kStreamModelWords[] = {
      .is_required = true},
     {.name = "result",
      .kind = K::kChoice,
-     .help = "the outputs, the greatest one's place or value, or the mean squared difference to "
-             "the input (autoencoders)",
+     .help = "the outputs, the greatest one's place or value or both (best), the mean squared "
+             "difference to the input (autoencoders), or a row for each thing found (detectors)",
      .fallback = "values",
      .choices = kModelResults},
     {.name = "output", .kind = K::kTexts, .help = "names of the new fields", .is_required = true},
     {.name = "mean", .kind = K::kNumber, .help = "subtracted from the input", .fallback = "0"},
-    {.name = "scale",
+    {.name = "scale", .kind = K::kNumber, .help = "divides the input behind that", .fallback = "1"},
+    {.name = "min_score",
      .kind = K::kNumber,
-     .help = "divides the input behind that",
-     .fallback = "1"}};
+     .help = "detections below it are left out",
+     .fallback = "0"}};
 
 constexpr WordDef kStreamWords[] = {
     {.name = "from",
@@ -336,7 +337,8 @@ constexpr WordDef kRuleWords[] = {
 
 constexpr WordDef kModelWords[] = {
     {.name = "file", .help = "the model file, beside the app file", .is_required = true},
-    {.name = "device", .help = "where it runs", .fallback = "cpu"}};
+    {.name = "device", .help = "where it runs", .fallback = "cpu"},
+    {.name = "labels", .help = "a file with the name of a class in each line"}};
 
 }  // namespace
 

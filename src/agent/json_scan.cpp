@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "base/utf8.h"
+
 namespace ew::agent {
 
 size_t FieldTree::want(std::string_view path) {
@@ -84,6 +86,10 @@ class Scanner {
       fail(JsonFault::kSyntax);
     } else if (object(&fields_.node(0), 1)) {
       blanks();
+      if (at_ != end_) fail(JsonFault::kSyntax);
+    }
+    if (fault_ == JsonFault::kNone) {
+      at_ = begin_ + find_malformed_utf8(std::string_view(begin_, end_));
       if (at_ != end_) fail(JsonFault::kSyntax);
     }
     return {fault_, static_cast<size_t>(at_ - begin_)};

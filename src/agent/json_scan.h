@@ -38,7 +38,7 @@ struct JsonScan {
   size_t offset = 0;  ///< of the fault
 };
 
-/// Checks that `text` is one JSON object (RFC 8259; also the bare tokens NaN, Infinity and
+/// Checks that `text` is one JSON object in UTF-8 (RFC 8259; also the bare tokens NaN, Infinity and
 /// -Infinity, as Python writes them) and fills `values`, one per slot; slots that are not there
 /// become missing, lists and objects too. A wanted field that stands twice in one object is a
 /// fault. Texts are views into `text` or, where they had escapes, into `scratch`, which must

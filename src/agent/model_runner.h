@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -16,7 +17,10 @@ class ModelRunner {
  public:
   virtual ~ModelRunner() = default;
   virtual size_t input_size() const = 0;
+  /// Of all outputs, which stand one behind the other.
   virtual size_t output_size() const = 0;
+  /// Of each.
+  virtual std::vector<size_t> output_sizes() const { return {output_size()}; }
   virtual void run(std::span<const float> input, std::span<float> output) = 0;
   /// Where it runs, and why not where it was asked to ("" if it does).
   virtual std::string device() const = 0;

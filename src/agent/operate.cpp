@@ -28,6 +28,7 @@ class TimedRunner final : public ModelRunner {
 
   size_t input_size() const override { return inner_->input_size(); }
   size_t output_size() const override { return inner_->output_size(); }
+  std::vector<size_t> output_sizes() const override { return inner_->output_sizes(); }
   void run(std::span<const float> input, std::span<float> output) override {
     const auto begin = std::chrono::steady_clock::now();
     inner_->run(input, output);

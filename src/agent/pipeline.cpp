@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "agent/tensor_payload.h"
+
 namespace ew::agent {
 namespace {
 
@@ -83,6 +85,15 @@ DropReason Pipeline::decode(SourceState& source, std::string_view topic,
     case PayloadFormat::kRaw:
       std::ranges::fill(values_, Value());
       break;
+    case PayloadFormat::kTensor: {
+      const std::optional<TensorPayload> tensor = split_tensor(payload);
+      if (!tensor) return DropReason::kMalformed;
+      const JsonScan scan = scan_json(tensor->json, fields_, values_, scratch_);
+      if (scan.fault != JsonFault::kNone) return DropReason::kMalformed;
+      values_[source.tensor_slot] = Value::of_text(tensor->field);
+      payload = tensor->json;
+      break;
+    }
   }
   return DropReason::kFiltered;
 }

@@ -64,6 +64,7 @@ class Pipeline {
     uint32_t source_row = 0;
     size_t key_slot = SIZE_MAX;
     size_t time_slot = SIZE_MAX;
+    size_t tensor_slot = SIZE_MAX;  ///< of the elements of a payload of pictures or sound
     std::vector<size_t> column_slots;
     std::vector<uint32_t> rows;  ///< ledger rows by key number; KeyTable::kNone: not seen yet
     size_t key_count = 0;
@@ -86,6 +87,7 @@ class Pipeline {
   uint64_t clock_steps_back_ = 0;
   std::vector<SourceState> sources_;
   std::vector<std::unique_ptr<ModelRunner>> models_;
+  std::vector<std::vector<std::string>> labels_;  ///< by model; empty: classes are numbers
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Rule>> rules_;
   std::vector<std::unique_ptr<Consumer>> remaps_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/pipeline_builder.h"
+#include "base/file.h"
 
 namespace ew::agent {
 namespace {
@@ -75,6 +76,7 @@ std::unique_ptr<Pipeline> PipelineBuilder::run(const ModelLoader& load_model) {
 
 void PipelineBuilder::load_models(const ModelLoader& load_model) {
   for (const ModelPlan& plan : app_.models) {
+    load_labels(plan);
     if (!load_model) {
       errors_.push_back(invalid_data(plan.place, ": ", plan.name, ": this program runs no models"));
       pipeline_->models_.push_back(nullptr);
@@ -88,6 +90,26 @@ void PipelineBuilder::load_models(const ModelLoader& load_model) {
       pipeline_->models_.push_back(std::move(*runner));
     }
   }
+}
+
+void PipelineBuilder::load_labels(const ModelPlan& plan) {
+  constexpr int64_t kMaxBytes = int64_t{1} << 20;
+  pipeline_->labels_.emplace_back();
+  if (plan.labels.empty()) return;
+  const Result<std::vector<uint8_t>> bytes = read_file(plan.labels, kMaxBytes);
+  if (!bytes.ok()) {
+    errors_.push_back(at(str(plan.place, ": ", plan.name, ": labels"), bytes.error()));
+    return;
+  }
+  std::string line;
+  for (const uint8_t byte : *bytes) {
+    if (byte != '\n') {
+      if (byte != '\r') line += static_cast<char>(byte);
+      continue;
+    }
+    pipeline_->labels_.back().push_back(std::exchange(line, ""));
+  }
+  if (!line.empty()) pipeline_->labels_.back().push_back(line);
 }
 
 void PipelineBuilder::build_sources() {
@@ -109,7 +131,10 @@ void PipelineBuilder::build_sources() {
     if (!plan.decode.key_field.empty()) source.key_slot = fields.want(plan.decode.key_field);
     if (!plan.decode.time_field.empty()) source.time_slot = fields.want(plan.decode.time_field);
     source.decoder = make_decoder(plan.decode);
-    const bool is_json = plan.decode.format == PayloadFormat::kJson || source.decoder != nullptr;
+    const bool is_tensor = plan.decode.format == PayloadFormat::kTensor;
+    if (is_tensor) source.tensor_slot = fields.want(plan.type->tensor->field);
+    const bool is_json =
+        plan.decode.format == PayloadFormat::kJson || is_tensor || source.decoder != nullptr;
     layouts_[plan.name] = {.has_source_fields = true, .is_json = is_json};
     pipeline_->sources_.push_back(std::move(source));
   }
@@ -182,6 +207,7 @@ ExpressionScope PipelineBuilder::scope(const Inputs& in, const Layout& layout, s
   ExpressionScope made;
   made.slot_of = [this, &in, &layout](std::string_view name) {
     if (in.used != nullptr) add_name(*in.used, std::string(name));
+    if (is_tensor(name)) return -1;
     return slot_of(in, layout, name);
   };
   made.names = layout.names;

@@ -41,6 +41,14 @@ void PipelineBuilder::build_stream(const std::string& name, const StreamSource& 
   }
   if (s.has("features")) build_features(s, in, layout, plan);
   if (s.has("model")) build_model(s, in, layout, plan);
+  if (plan.gives_tensor && !plan.model_takes_features) {
+    errors_.push_back(
+        s.map("features")
+            .error("output",
+                   str("the chain gives ", plan.features->output_size(),
+                       " values, found one name; give a name to each, or a model this name as "
+                       "its input")));
+  }
   plan.having = compile(s, "having", scope(in, layout, nullptr));
   build_shape(s, plan);
   if (plan.resample.every_us > 0) {
@@ -48,16 +56,18 @@ void PipelineBuilder::build_stream(const std::string& name, const StreamSource& 
   }
   if (!plan.is_json) {
     for (size_t i = 0; i < pipeline_->fields_.slot_count() && layout.has_source_fields; ++i) {
+      if (is_tensor(pipeline_->fields_.paths()[i])) continue;
       plan.plain_names.emplace_back(pipeline_->fields_.paths()[i], i);
     }
     for (size_t i = 0; !in.layout.has_source_fields && i < in.layout.names.size(); ++i) {
+      if (is_tensor(in.layout.names[i])) continue;
       plan.plain_names.emplace_back(in.layout.names[i], i);
     }
   }
   // Payloads that are built here are JSON.
   const bool is_built = plan.has_window || !plan.computed.empty() || plan.model != nullptr ||
-                        !plan.redactions.empty() || !plan.keep.empty() ||
-                        plan.resample.every_us > 0;
+                        plan.feature_outputs > 0 || !plan.redactions.empty() ||
+                        !plan.keep.empty() || plan.resample.every_us > 0;
   layout.is_json = layout.is_json || is_built;
   auto stream = std::make_unique<Stream>(std::move(plan), context());
   layouts_[name] = layout;
@@ -157,144 +167,10 @@ void PipelineBuilder::check_plain_fields(const Settings& s, const StreamPlan& pl
   }
 }
 
-void PipelineBuilder::build_features(const Settings& s, const Inputs& in, Layout& layout,
-                                     StreamPlan& plan) {
-  const Settings f = s.map("features");
-  if (!plan.has_window || plan.window.type != WindowType::kCount) {
-    errors_.push_back(f.error("chain", "features need a window of type count"));
-    return;
-  }
-  const Layout before = window_layout(in, plan);
-  for (const std::string& field : f.texts("input")) {
-    Result<Expression> argument =
-        Expression::compile("`" + field + "`", scope(in, before, nullptr));
-    if (!argument.ok()) {
-      errors_.push_back(f.error("input", argument.error().message));
-      continue;
-    }
-    plan.feature_lists.push_back(plan.aggregates.size());
-    plan.aggregates.push_back({AggregateKind::kList, std::move(*argument), 0});
-  }
-  const std::vector<std::string> outputs = f.texts("output");
-  plan.feature_outputs = outputs.size();
-  for (const std::string& name : outputs) {
-    layout.names.push_back(name);
-    plan.output_names.push_back(name);
-  }
-  Result<std::unique_ptr<ModelRunner>> runner =
-      make_feature_runner(f.text("chain"), std::max<size_t>(plan.feature_lists.size(), 1),
-                          static_cast<size_t>(plan.window.size_count));
-  if (!runner.ok()) {
-    errors_.push_back(f.error("chain", runner.error().message));
-    return;
-  }
-  if ((*runner)->output_size() != outputs.size()) {
-    errors_.push_back(f.error("output", str("the chain gives ", (*runner)->output_size(),
-                                            " values, found ", outputs.size(), " names")));
-    return;
-  }
-  plan.features = std::move(*runner);
-}
-
-void PipelineBuilder::build_model(const Settings& s, const Inputs& in, Layout& layout,
-                                  StreamPlan& plan) {
-  const Settings m = s.map("model");
-  const std::string use = m.text("use");
-  ModelRunner* runner = nullptr;
-  bool is_known = false;
-  std::vector<std::string> names;
-  for (size_t i = 0; i < app_.models.size(); ++i) {
-    names.push_back(app_.models[i].name);
-    if (app_.models[i].name != use) continue;
-    is_known = true;
-    runner = pipeline_->models_[i].get();
-  }
-  if (!is_known) {
-    const std::string near = nearest_word(use, names);
-    errors_.push_back(m.error("use", str("there is no model '", use, "'",
-                                         near.empty() ? "" : str("; did you mean ", near, "?"))));
-  }
-  for (const std::string& field : m.texts("input")) {
-    // Of a window either fields of its result, or all values of fields of its records.
-    const auto result = std::ranges::find(layout.names, field);
-    if (plan.has_window && result != layout.names.end()) {
-      plan.model_fields.push_back(static_cast<size_t>(result - layout.names.begin()));
-      continue;
-    }
-    const int slot = slot_of(in, plan.has_window ? window_layout(in, plan) : layout, field);
-    if (slot < 0) {
-      errors_.push_back(m.error("input", str("there is no field '", field, "'")));
-      continue;
-    }
-    if (plan.has_window) {
-      Layout before = window_layout(in, plan);
-      Result<Expression> argument =
-          Expression::compile("`" + field + "`", scope(in, before, nullptr));
-      if (!argument.ok()) continue;
-      plan.model_lists.push_back(plan.aggregates.size());
-      plan.aggregates.push_back({AggregateKind::kList, std::move(*argument), 0});
-    } else {
-      plan.model_fields.push_back(static_cast<size_t>(slot));
-    }
-  }
-  constexpr std::pair<const char*, StreamPlan::ModelResult> kResults[] = {
-      {"values", StreamPlan::ModelResult::kValues},
-      {"argmax", StreamPlan::ModelResult::kArgMax},
-      {"max", StreamPlan::ModelResult::kMax},
-      {"error", StreamPlan::ModelResult::kError}};
-  for (const auto& [name, result] : kResults) {
-    if (m.text("result") == name) plan.model_result = result;
-  }
-  const std::vector<std::string> outputs = m.texts("output");
-  plan.model_outputs = outputs.size();
-  plan.model_mean = m.number("mean");
-  plan.model_scale = m.number("scale");
-  plan.model_name = use;
-  if (plan.model_scale == 0) errors_.push_back(m.error("scale", "must not be 0"));
-  if (!plan.model_lists.empty() && !plan.model_fields.empty()) {
-    errors_.push_back(m.error("input",
-                              "names fields of the window's result or of its records, "
-                              "not both"));
-  }
-  if (runner != nullptr) check_model(m, *runner, plan, outputs.size());
-  plan.model = runner;
-  for (const std::string& name : outputs) {
-    layout.names.push_back(name);
-    plan.output_names.push_back(name);
-  }
-}
-
 Layout PipelineBuilder::window_layout(const Inputs& in, const StreamPlan& plan) const {
   Layout layout = in.layout;
   for (const NamedExpression& one : plan.computed) layout.names.push_back(one.name);
   return layout;
-}
-
-void PipelineBuilder::check_model(const Settings& m, const ModelRunner& runner,
-                                  const StreamPlan& plan, size_t outputs) {
-  const size_t fields = m.texts("input").size();
-  size_t given = fields;
-  const bool is_list = !plan.model_lists.empty();
-  if (is_list && plan.window.type == WindowType::kCount) {
-    given = fields * static_cast<size_t>(plan.window.size_count);
-  }
-  const bool is_fixed = !is_list || plan.window.type == WindowType::kCount;
-  if (is_fixed && given != runner.input_size()) {
-    errors_.push_back(m.error(
-        "input", str("the model takes ", runner.input_size(), " values, these are ", given)));
-  }
-  const bool is_values = plan.model_result == StreamPlan::ModelResult::kValues;
-  const size_t expected = is_values ? runner.output_size() : 1;
-  if (is_values ? outputs > expected : outputs != expected) {
-    errors_.push_back(
-        m.error("output", str("there are ", expected, " values, found ", outputs, " names")));
-  }
-  if (plan.model_result == StreamPlan::ModelResult::kError &&
-      runner.input_size() != runner.output_size()) {
-    errors_.push_back(m.error("result", str("error needs a model with as many outputs as inputs, "
-                                            "found ",
-                                            runner.input_size(), " and ", runner.output_size())));
-  }
 }
 
 void PipelineBuilder::build_shape(const Settings& s, StreamPlan& plan) {

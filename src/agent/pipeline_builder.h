@@ -42,6 +42,7 @@ class PipelineBuilder {
   }
 
   void load_models(const ModelLoader& load_model);
+  void load_labels(const ModelPlan& plan);
 
   void build_sources();
 
@@ -97,6 +98,22 @@ class PipelineBuilder {
   void build_features(const Settings& s, const Inputs& in, Layout& layout, StreamPlan& plan);
 
   void build_model(const Settings& s, const Inputs& in, Layout& layout, StreamPlan& plan);
+
+  /// Whether the field holds the elements of pictures or sound, which only models and features
+  /// read.
+  bool is_tensor(std::string_view name) const;
+  /// The sources from which the streams and sources of these names come.
+  void add_origins(const std::vector<std::string>& from,
+                   std::vector<const SourcePlan*>& origins) const;
+  /// Checks that elements of these origins are as many as `expected`, and gives their slot.
+  size_t tensor_slot(const Settings& s, const Inputs& in, const std::string& field,
+                     size_t expected);
+  void add_model_inputs(const Settings& s, const Inputs& in, const Layout& layout, StreamPlan& plan,
+                        const ModelRunner* runner);
+  void build_tensor_features(const Settings& f, const Inputs& in, Layout& layout, StreamPlan& plan);
+  void add_feature_outputs(const Settings& f, Layout& layout, StreamPlan& plan);
+  void check_outputs(const Settings& m, const ModelRunner& runner, const StreamPlan& plan,
+                     size_t outputs);
 
   /// What stood before the window closed.
   Layout window_layout(const Inputs& in, const StreamPlan& plan) const;

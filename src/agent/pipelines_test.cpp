@@ -1,6 +1,8 @@
 // Runs the data files of tests/pipelines, and one run twice.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "agent/replay.h"
 #include "base/file.h"
 
@@ -25,7 +27,35 @@ class Echo final : public ModelRunner {
   size_t size_;
 };
 
+/// A detector that is told what it finds: the number of things, and the first one's score; each
+/// further one is of the next class and a tenth less likely.
+class Boxes final : public ModelRunner {
+ public:
+  size_t input_size() const override { return 2; }
+  size_t output_size() const override { return 6 * kMost + 1; }
+  std::vector<size_t> output_sizes() const override { return {4 * kMost, kMost, kMost, 1}; }
+  void run(std::span<const float> in, std::span<float> out) override {
+    for (size_t i = 0; i < kMost; ++i) {
+      const auto place = static_cast<float>(i);
+      std::fill_n(&out[4 * i], 4, place);
+      out[4 * kMost + i] = place;
+      out[5 * kMost + i] = in[1] - 0.1f * place;
+    }
+    out[6 * kMost] = in[0];
+  }
+  std::string device() const override { return "cpu"; }
+  std::string fallback_reason() const override { return ""; }
+  std::string version() const override { return "1"; }
+  size_t memory_bytes() const override { return 0; }
+
+ private:
+  static constexpr size_t kMost = 4;
+};
+
 Result<std::unique_ptr<ModelRunner>> load_echo(const ModelRequest& request) {
+  if (request.file.ends_with("/boxes")) {
+    return std::unique_ptr<ModelRunner>(std::make_unique<Boxes>());
+  }
   const size_t at = request.file.find("echo-");
   if (at == std::string::npos) return invalid_data(request.file, ": no model");
   return std::unique_ptr<ModelRunner>(

@@ -75,6 +75,14 @@ class Source {
   virtual bool is_durable() const { return false; }
 };
 
+/// What a source of pictures or sound says about its payloads (agent/tensor_payload.h).
+struct TensorSource {
+  const char* field;  ///< the name of the elements for `input:` of models and features
+  /// How many elements there are, or 0 where only the stream itself tells.
+  size_t (*size)(const Settings& settings);
+  const char* to_set;  ///< the words that decide how many
+};
+
 /// A kind of source: the word behind `type:`, the words that it takes, and how it is made.
 struct SourceType {
   const char* name;
@@ -84,6 +92,7 @@ struct SourceType {
   Result<std::unique_ptr<Source>> (*create)(const Settings& settings, const std::string& name);
   /// Its records come with an event time of their own (recordings, audio, video).
   bool has_own_time = false;
+  const TensorSource* tensor = nullptr;  ///< null: payloads are what `format:` says
 };
 
 /// All kinds. A new one is a file and a line in source_table.cpp.

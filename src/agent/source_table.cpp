@@ -10,11 +10,12 @@ extern const SourceType kMqttSource;
 extern const SourceType kSerialSource;
 extern const SourceType kStdinSource;
 extern const SourceType kSyntheticSource;
+extern const SourceType kVideoSource;
 
 std::span<const SourceType* const> source_types() {
-  static constexpr const SourceType* kTypes[] = {&kFileSource,     &kHttpSource,   &kModbusSource,
-                                                 &kMqttSource,     &kSerialSource, &kStdinSource,
-                                                 &kSyntheticSource};
+  static constexpr const SourceType* kTypes[] = {&kFileSource,      &kHttpSource,   &kModbusSource,
+                                                 &kMqttSource,      &kSerialSource, &kStdinSource,
+                                                 &kSyntheticSource, &kVideoSource};
   return kTypes;
 }
 

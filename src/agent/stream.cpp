@@ -18,7 +18,8 @@ Stream::Stream(StreamPlan plan, const FlowContext& context)
       inputs_(plan_.uses_arrival_time.size()),
       resampler_(plan_.resample) {
   changes_payload_ = !plan_.redactions.empty() || !plan_.keep.empty() || !plan_.computed.empty() ||
-                     plan_.has_window || plan_.model != nullptr || plan_.resample.every_us > 0;
+                     plan_.has_window || plan_.model != nullptr || plan_.feature_outputs > 0 ||
+                     plan_.resample.every_us > 0;
   arguments_.resize(plan_.aggregates.size());
   values_.resize((plan_.has_window ? 0 : plan_.input_width) + plan_.output_names.size() +
                  (plan_.has_window ? plan_.input_width + plan_.computed.size() : 0));
@@ -204,8 +205,16 @@ void Stream::on_closed(const ClosedWindow& closed, CoverSet cover) {
 }
 
 void Stream::finish_row(Row& row, Fate& fate, const std::vector<std::vector<double>>* lists) {
-  if (plan_.features && lists != nullptr) run_features(row, *lists);
+  if (plan_.features) run_features(row, lists);
   if (plan_.model != nullptr) run_model(row, lists);
+  if (plan_.model_result == StreamPlan::ModelResult::kDetections) {
+    pass_detections(row, fate);
+  } else {
+    pass_on(row, fate);
+  }
+}
+
+void Stream::pass_on(Row& row, Fate& fate) {
   if (!plan_.having.is_empty()) {
     const Value passed =
         plan_.having.evaluate({row.values, {}, row.key_text, row.topic, row.time_us, {}});
@@ -216,8 +225,12 @@ void Stream::finish_row(Row& row, Fate& fate, const std::vector<std::vector<doub
     if (passed.number == 0) return fate.reject(DropReason::kFiltered);
   }
   if (changes_payload_ && needs_payload) {
+    const std::string_view before = row.raw;
     build_payload(row);
     row.raw = payload_;
+    send_on(consumers, row, fate);
+    row.raw = before;
+    return;
   }
   send_on(consumers, row, fate);
 }
@@ -248,93 +261,6 @@ void Stream::build_payload(const Row& row) {
   payload_.pop_back();
   if (payload_.size() > 1) payload_ += ',';
   payload_.append(more, 1);
-}
-
-void Stream::run_features(Row& row, const std::vector<std::vector<double>>& lists) {
-  size_t at = 0;
-  bool is_complete = true;
-  for (const size_t list : plan_.feature_lists) {
-    const std::vector<double>& values = lists[list];
-    const size_t length = feature_input_.size() / plan_.feature_lists.size();
-    // A window with undefined values has no features: filling them in would invent a signal.
-    is_complete = is_complete && values.size() == length;
-    for (size_t i = 0; i < length && is_complete; ++i) {
-      feature_input_[at++] = static_cast<float>(values[i]);
-    }
-  }
-  if (is_complete) {
-    plan_.features->run(feature_input_, feature_output_);
-  } else {
-    ++undefined_count_;
-  }
-  const size_t base = row.values.size();
-  for (size_t i = 0; i < plan_.feature_outputs; ++i) {
-    values_[base + i] = is_complete ? Value::of(static_cast<double>(feature_output_[i])) : Value();
-  }
-  row.values = std::span<const Value>(values_).first(base + plan_.feature_outputs);
-}
-
-void Stream::run_model(Row& row, const std::vector<std::vector<double>>* lists) {
-  auto put = [&, at = size_t{0}](double value) mutable {
-    if (at < model_input_.size()) {
-      model_input_[at++] = static_cast<float>((value - plan_.model_mean) / plan_.model_scale);
-    }
-  };
-  std::ranges::fill(model_input_, 0.0f);
-  size_t given = 0;
-  if (lists != nullptr && !plan_.model_lists.empty()) {
-    // [time, channel]: the channels of one record stand together.
-    const size_t length = (*lists)[plan_.model_lists[0]].size();
-    for (size_t t = 0; t < length; ++t) {
-      for (const size_t list : plan_.model_lists) {
-        const std::vector<double>& values = (*lists)[list];
-        put(t < values.size() ? values[t] : std::numeric_limits<double>::quiet_NaN());
-        ++given;
-      }
-    }
-  } else {
-    for (const size_t slot : plan_.model_fields) {
-      put(row.values[slot].as_number());
-      ++given;
-    }
-  }
-  const size_t base = row.values.size();
-  if (row.values.data() != values_.data()) std::ranges::copy(row.values, values_.begin());
-  const bool is_complete =
-      given == model_input_.size() &&
-      std::ranges::none_of(model_input_, [](float x) { return std::isnan(x); });
-  for (size_t i = 0; i < plan_.model_outputs; ++i) values_[base + i] = Value::undefined();
-  if (is_complete) {
-    plan_.model->run(model_input_, model_output_);
-    switch (plan_.model_result) {
-      case StreamPlan::ModelResult::kValues:
-        for (size_t i = 0; i < plan_.model_outputs; ++i) {
-          values_[base + i] = Value::of(static_cast<double>(model_output_[i]));
-        }
-        break;
-      case StreamPlan::ModelResult::kArgMax:
-        values_[base] = Value::of(
-            static_cast<double>(std::ranges::max_element(model_output_) - model_output_.begin()));
-        break;
-      case StreamPlan::ModelResult::kMax:
-        values_[base] = Value::of(static_cast<double>(*std::ranges::max_element(model_output_)));
-        break;
-      case StreamPlan::ModelResult::kError: {
-        double sum = 0;  // double: windows may be long
-        for (size_t i = 0; i < model_output_.size(); ++i) {
-          const double difference =
-              static_cast<double>(model_output_[i]) - static_cast<double>(model_input_[i]);
-          sum += difference * difference;
-        }
-        values_[base] = Value::of(sum / static_cast<double>(model_output_.size()));
-        break;
-      }
-    }
-  } else {
-    ++undefined_count_;
-  }
-  row.values = std::span<const Value>(values_).first(base + plan_.model_outputs);
-  row.model = model_text_;
 }
 
 void Stream::save(ByteWriter& out) const {

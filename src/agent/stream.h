@@ -59,12 +59,26 @@ struct StreamPlan {
   std::unique_ptr<ModelRunner> features;
   std::vector<size_t> feature_lists;
   size_t feature_outputs = 0;
+  size_t feature_tensor = SIZE_MAX;  ///< slot of the elements that they work on, in place of lists
+  bool gives_tensor = false;         ///< the results are no fields, but the model's input
   // The model, if any: its inputs are lists (windows) or fields (single records).
   ModelRunner* model = nullptr;
   std::string model_name;
   std::vector<size_t> model_lists;   ///< indices of aggregates of kind kList
   std::vector<size_t> model_fields;  ///< slots before the model's outputs
-  enum class ModelResult : uint8_t { kValues, kArgMax, kMax, kError } model_result{};
+  size_t model_tensor = SIZE_MAX;    ///< slot of the elements that it takes, in place of both
+  bool model_takes_features = false;
+  enum class ModelResult : uint8_t {
+    kValues,
+    kArgMax,
+    kMax,
+    kBest,
+    kError,
+    kDetections
+  } model_result{};
+  std::vector<size_t> model_sizes;                         ///< of the model's outputs
+  const std::vector<std::string>* model_labels = nullptr;  ///< null or empty: classes are numbers
+  double min_score = 0;
   double model_mean = 0;
   double model_scale = 1;
   size_t model_outputs = 0;  ///< how many output names it adds at the end
@@ -110,8 +124,15 @@ class Stream final : public Consumer {
   void on_closed(const ClosedWindow& window, CoverSet cover);
   void finish_row(Row& row, Fate& fate, const std::vector<std::vector<double>>* lists);
   void build_payload(const Row& row);
-  void run_features(Row& row, const std::vector<std::vector<double>>& lists);
+  void pass_on(Row& row, Fate& fate);
+  bool read_tensor_field(const Row& row, size_t slot, double mean, double scale,
+                         std::span<float> out) const;
+  void run_features(Row& row, const std::vector<std::vector<double>>* lists);
+  bool fill_model_input(const Row& row, const std::vector<std::vector<double>>* lists);
   void run_model(Row& row, const std::vector<std::vector<double>>* lists);
+  void put_model_result(size_t base);
+  Value class_value(size_t number) const;
+  void pass_detections(Row& row, Fate& fate);
   std::span<Cell> cells_of(uint32_t key);
   void update_watermark();
   int64_t input_watermark(size_t port) const;
@@ -128,8 +149,10 @@ class Stream final : public Consumer {
   std::vector<double> arguments_;
   std::vector<float> feature_input_;
   std::vector<float> feature_output_;
+  bool has_features_ = false;  // of the row at hand
   std::vector<float> model_input_;
   std::vector<float> model_output_;
+  bool has_model_result_ = false;  // of the row at hand
   std::string model_text_;
   std::string payload_;
   uint64_t late_count_ = 0;

@@ -1,76 +1,17 @@
 #include "edgewise/agent.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "agent/agent.h"
 #include "agent/operate.h"
 #include "agent/redact.h"
 #include "agent/replay.h"
 #include "agent/schema.h"
 #include "agent/storage.h"
-#include "base/file.h"
-#include "edgewise/session.h"
+#include "api/model_runner.h"
 
 namespace ew {
 namespace {
 
-/// A model of any format that this library reads, on the CPU.
-class SessionRunner final : public agent::ModelRunner {
- public:
-  SessionRunner(Session session, std::string device, std::string version, size_t output_size,
-                size_t memory)
-      : session_(std::move(session)),
-        device_(std::move(device)),
-        version_(std::move(version)),
-        input_size_(session_.input_bytes(0).size() / sizeof(float)),
-        output_size_(output_size),
-        memory_(memory) {}
-
-  size_t input_size() const override { return input_size_; }
-  size_t output_size() const override { return output_size_; }
-  void run(std::span<const float> input, std::span<float> output) override {
-    std::memcpy(session_.input_bytes(0).data(), input.data(), input.size_bytes());
-    session_.run();
-    const Array result = session_.output(0);
-    std::ranges::copy(result.floats().first(output.size()), output.begin());
-  }
-  std::string device() const override { return "cpu"; }
-  std::string fallback_reason() const override {
-    return device_ == "cpu" ? "" : "this build has no device '" + device_ + "'";
-  }
-  std::string version() const override { return version_; }
-  size_t memory_bytes() const override { return memory_; }
-
- private:
-  Session session_;
-  std::string device_;
-  std::string version_;
-  size_t input_size_;
-  size_t output_size_;
-  size_t memory_;
-};
-
-Result<std::unique_ptr<agent::ModelRunner>> load_runner(const agent::ModelRequest& request) {
-  EW_TRY(const std::vector<uint8_t> bytes, read_file(request.file));
-  EW_TRY(const Model model, load_model(request.file));
-  EW_TRY(Session session, Session::create(model));
-  if (session.input_count() != 1 || session.input(0).dtype != DType::kF32) {
-    return unsupported(request.file, ": expected a model with one float input, found ",
-                       session.input_count(), " inputs");
-  }
-  session.run();
-  const Array first = session.output(0);
-  if (first.dtype() != DType::kF32) {
-    return unsupported(request.file, ": expected a model with float outputs");
-  }
-  // A short name of the content: what an alert's evidence refers to.
-  const std::string version =
-      agent::pseudonym({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).substr(0, 8);
-  const auto memory = static_cast<size_t>(model.parameter_count()) * sizeof(float);
-  return std::unique_ptr<agent::ModelRunner>(std::make_unique<SessionRunner>(
-      std::move(session), request.device, version, static_cast<size_t>(first.size()), memory));
-}
+using api::load_runner;
 
 agent::Checked load(const std::string& path, const AgentOptions& options) {
   std::vector<agent::Override> overrides;

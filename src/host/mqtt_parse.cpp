@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "host/mqtt_codec.h"
 
 namespace ew::host {
@@ -172,54 +173,11 @@ MqttFault finish(const Cursor& in) {
   return in.size() > 0 ? kTrailing : nullptr;
 }
 
-size_t sequence_length(uint8_t lead) {
-  if (lead >= 0xC2 && lead <= 0xDF) return 2;
-  if (lead >= 0xE0 && lead <= 0xEF) return 3;
-  if (lead >= 0xF0 && lead <= 0xF4) return 4;
-  return 0;
-}
-
-/// One multi-byte character at the front of `bytes`; 0 if it is malformed (RFC 3629, section 4).
-size_t check_character(Bytes bytes) {
-  const size_t length = sequence_length(bytes[0]);
-  if (length == 0 || length > bytes.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((bytes[i] & 0xC0) != 0x80) return 0;
-  }
-  const uint8_t lead = bytes[0];
-  const uint8_t second = bytes[1];
-  const bool is_overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool is_surrogate = lead == 0xED && second > 0x9F;
-  const bool is_too_large = lead == 0xF4 && second > 0x8F;
-  return is_overlong || is_surrogate || is_too_large ? 0 : length;
-}
-
 }  // namespace
 
 bool is_mqtt_text(std::string_view text) {
-  if (text.size() > 65535) return false;
-  const Bytes bytes = as_bytes(text);
-  size_t at = 0;
-  while (at < bytes.size()) {
-    // Eight at once while all are ASCII and none is zero.
-    if (bytes.size() - at >= 8) {
-      const auto word = load_le<uint64_t>(&bytes[at]);
-      const uint64_t zeros = (word - 0x0101010101010101u) & ~word;
-      if (((word | zeros) & 0x8080808080808080u) == 0) {
-        at += 8;
-        continue;
-      }
-    }
-    if (bytes[at] == 0) return false;
-    if (bytes[at] < 0x80) {
-      ++at;
-      continue;
-    }
-    const size_t length = check_character(bytes.subspan(at));
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
+  return text.size() <= 65535 && text.find('\0') == std::string_view::npos &&
+         find_malformed_utf8(text) == text.size();
 }
 
 bool is_mqtt_topic(std::string_view text) {

@@ -44,7 +44,7 @@ Status verify_node(const Graph& graph, size_t index, std::vector<bool>& defined)
       return broken(graph, index, str("output %", id, " names another producer"));
     }
     const TensorType& type = graph.type(id);
-    if (type.shape != (*inferred)[i].shape || (!type.quant && type.dtype != (*inferred)[i].dtype)) {
+    if (type.shape != (*inferred)[i].shape || type.dtype != (*inferred)[i].dtype) {
       return broken(graph, index, str("output %", id, " is ", type, ", expected ", (*inferred)[i]));
     }
     defined[static_cast<size_t>(id)] = true;
@@ -52,13 +52,17 @@ Status verify_node(const Graph& graph, size_t index, std::vector<bool>& defined)
   return {};
 }
 
-// Quantisation is one entry, or one per index of its axis and what follows it, or of a matrix one
+// Quantised values are integers. Quantisation is one entry, or one per index of its axis and what follows it, or of a matrix one
 // per column for each group of rows; integer operators have an integer reference and integer
 // results.
 Status verify_quant(const Graph& graph) {
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const TensorType& type = graph.values[i].type;
     if (!type.quant) continue;
+    if (is_floating(type.dtype)) {
+      return make_error(ErrorCode::kInternal, "value %", i, ", ", type,
+                        ", is quantised; expected an integer dtype");
+    }
     const QuantParams& q = *type.quant;
     const size_t entries = q.scales.size();
     bool fits = q.zero_points.size() == entries && entries > 0 && q.axis < type.shape.rank();

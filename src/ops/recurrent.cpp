@@ -4,11 +4,15 @@
 
 namespace ew::ops {
 
-const AttrDef kRecurrentAttrs[8] = {
-    {"activation", std::string("tanh")}, {"recurrent_activation", std::string("sigmoid")},
-    {"return_sequences", true},          {"go_backwards", false},
-    {"zero_output_for_mask", false},     {"save", false},
-    {"recurrent_dropout", 0.0},          {"reset_after", true}};
+const AttrDef kRecurrentAttrs[9] = {{"activation", std::string("tanh")},
+                                    {"recurrent_activation", std::string("sigmoid")},
+                                    {"return_sequences", true},
+                                    {"go_backwards", false},
+                                    {"zero_output_for_mask", false},
+                                    {"save", false},
+                                    {"recurrent_dropout", 0.0},
+                                    {"reset_after", true},
+                                    {"cell_clip", 0.0}};
 
 std::vector<double> to_doubles(const ConstTensorView& view) {
   std::vector<double> out;

@@ -17,7 +17,8 @@
 //            return_sequences; go_backwards: the last step first, y in the order of processing;
 //            zero_output_for_mask: y is 0 in masked steps, else the previous output is repeated (0
 //            before the first); masked steps keep the states; save;
-//            recurrent_dropout: rate while training; reset_after (gru)
+//            recurrent_dropout: rate while training; reset_after (gru); cell_clip (lstm): c stays
+//            within -cell_clip and cell_clip, 0 for no bound
 //   errors   kInvalidArgument if shapes do not fit or an activation is not known
 //
 // <op>_backward has the same inputs, then 8 saved, 9 states, 10 dy, 11 dh, 12 dc (the last three
@@ -105,6 +106,6 @@ void add_outer(const double* x, const double* dy, int64_t rows, int64_t width, i
                int64_t count, double* dw);
 
 /// The attributes of all three operators and of their gradients (reset_after is gru's).
-extern const AttrDef kRecurrentAttrs[8];
+extern const AttrDef kRecurrentAttrs[9];
 
 }  // namespace ew::ops

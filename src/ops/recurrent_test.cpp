@@ -76,6 +76,12 @@ TEST_CASE("recurrent operators: every facet agrees with the reference") {
   }
 }
 
+TEST_CASE("lstm: a clipped cell") {
+  check_op(ops::kLstm, {make_case(kAll[1], "some cells reach the bound", {{"cell_clip", 0.05}},
+                                  {.states = true}),
+                        make_case(kAll[1], "none does", {{"cell_clip", 100.0}}, {.states = true})});
+}
+
 TEST_CASE("gru: the reset before the product has its own gradient") {
   const Unit gru = kAll[2];
   const ir::Attrs before = {{"reset_after", false}};

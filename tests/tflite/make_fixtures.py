@@ -629,6 +629,42 @@ def strided_slices():
              "StridedSliceOptions", **masks)
 
 
+def recurrent():
+    """Whole sequences; the second activation and a low bound on the cell are not the converter's."""
+    global rng
+    rng = np.random.default_rng(29)
+    batch, steps, features, units = 2, 6, 5, 7
+    for name, major, clip, activation in (("lstm", False, 0.0, 4), ("lstm_clipped", True, 0.4, 4),
+                                          ("lstm_relu", False, 10.0, 1)):
+        m = Model()
+        x = real(*((steps, batch) if major else (batch, steps)), features)
+        i = m.tensor(x.shape, x.dtype)
+        weights = [m.const(real(units, features, low=-0.6, high=0.6), np.float32) for _ in range(4)]
+        weights += [m.const(real(units, units, low=-0.5, high=0.5), np.float32) for _ in range(4)]
+        biases = [m.const(real(units, low=-0.4, high=0.4), np.float32) for _ in range(4)]
+        states = [m.tensor((batch, units), np.float32) for _ in range(2)]
+        for s in states:
+            m.g.tensors[s].isVariable = True
+        y = m.tensor((*x.shape[:2], units), np.float32)
+        m.op(B.UNIDIRECTIONAL_SEQUENCE_LSTM,
+             [i, *weights, -1, -1, -1, *biases, -1, -1, *states, -1, -1, -1, -1], [y],
+             "UnidirectionalSequenceLSTMOptions", fusedActivationFunction=activation, cellClip=clip,
+             timeMajor=major)
+        emit(f"{name}_f32", m, [i], [y], [x])
+    for name, major, activation in (("rnn", False, 4), ("rnn_major", True, 3)):
+        m = Model()
+        x = real(*((steps, batch) if major else (batch, steps)), features)
+        i = m.tensor(x.shape, x.dtype)
+        constants = [m.const(real(*s, low=-0.6, high=0.6), np.float32)
+                     for s in ((units, features), (units, units), (units,))]
+        h = m.tensor((batch, units), np.float32)
+        m.g.tensors[h].isVariable = True
+        y = m.tensor((*x.shape[:2], units), np.float32)
+        m.op(B.UNIDIRECTIONAL_SEQUENCE_RNN, [i, *constants, h], [y], "SequenceRNNOptions",
+             timeMajor=major, fusedActivationFunction=activation)
+        emit(f"{name}_f32", m, [i], [y], [x])
+
+
 def main():
     ROOT.mkdir(exist_ok=True)
     for old in ROOT.iterdir():
@@ -725,6 +761,7 @@ def main():
     wide_windows()
     finders()
     more_reductions()
+    recurrent()
     return 0
 
 

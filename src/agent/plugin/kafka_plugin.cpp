@@ -6,6 +6,9 @@
 #include <atomic>
 #include <thread>
 
+// The macros of librdkafka check types by statement expressions.
+#pragma GCC diagnostic ignored "-Wpedantic"
+
 namespace ew::agent {
 namespace {
 

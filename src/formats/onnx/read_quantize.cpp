@@ -213,6 +213,10 @@ ValueId centred_kernel(Call& c, size_t w_at, size_t zero_at) {
   if (!c.has(zero_at)) return w;
   ValueId zero = c.cast(c.x(zero_at), DType::kI32);
   if (!c.ok()) return kNoValue;
+  if (c.rank(w) == 0) {
+    c.fail("expected a kernel [out, in, spatial...], found a scalar");
+    return kNoValue;
+  }
   std::vector<int64_t> along(static_cast<size_t>(c.rank(w)), 1);
   along[0] = c.shape(zero).num_elements();
   return c.sub(w, c.reshape(zero, along));

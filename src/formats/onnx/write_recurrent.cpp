@@ -121,6 +121,10 @@ bool export_kind(Exporter& e, const Node& node, const Kind& kind) {
                        "constant float32, has no ONNX form"));
     return true;
   }
+  if (node.attrs.number("cell_clip") != 0) {
+    e.fail(unsupported(node.origin, ": a recurrent layer with clipped cells has no ONNX form"));
+    return true;
+  }
   for (const Activation* a : activations(node)) {
     if (a != nullptr) continue;
     e.fail(unsupported(node.origin, ": the activations '", node.attrs.text("activation"), "' and '",

@@ -82,7 +82,8 @@ int32_t EmitContext::step(BuiltinOperator code, const std::vector<int32_t>& inpu
 }
 
 EmitFn find_emitter(const ir::OpDef& op) {
-  for (const auto table : {window_emitters, elementwise_emitters, shape_emitters}) {
+  for (const auto table :
+       {window_emitters, elementwise_emitters, shape_emitters, recurrent_emitters}) {
     for (const Emitter& emitter : table()) {
       if (emitter.op == &op) return emitter.emit;
     }

@@ -45,6 +45,7 @@ struct Emitter {
 std::span<const Emitter> window_emitters();
 std::span<const Emitter> elementwise_emitters();
 std::span<const Emitter> shape_emitters();
+std::span<const Emitter> recurrent_emitters();
 EmitFn find_emitter(const ir::OpDef& op);
 
 /// What a node's clamp attributes are in the schema. `is_exact` is false if it has no word for

@@ -97,7 +97,8 @@ FileBuilder::FileBuilder(const ir::Graph& graph, const ir::Graph& open, DType we
 }
 
 int32_t FileBuilder::add_tensor(const TensorType& type, const Shape& signature, std::string name,
-                                const Tensor* data, bool is_nibbles) {
+                                const Tensor* data, Storage storage) {
+  const bool is_nibbles = storage == Storage::kNibbles;
   const Result<ElementType> element = element_type(type.dtype);
   if (!element.ok()) {
     if (status_.ok()) status_ = at(name, element.error());
@@ -126,6 +127,7 @@ int32_t FileBuilder::add_tensor(const TensorType& type, const Shape& signature, 
     q.list(3, std::vector<int64_t>(type.quant->zero_points.begin(), type.quant->zero_points.end()));
     q.scalar(6, std::max(type.quant->axis, 0));
   }
+  if (storage == Storage::kVariable) t.flag(5, true);
   if (!signature.is_static()) t.list(7, narrow(signature));
   is_int8_.push_back(type.dtype == DType::kI8);
   return static_cast<int32_t>(is_int8_.size()) - 1;
@@ -148,7 +150,7 @@ int32_t FileBuilder::constant(const Tensor& data, const std::string& name) {
 }
 
 int32_t FileBuilder::nibbles(const Tensor& data, const std::string& name) {
-  return add_tensor(data.type(), data.shape(), name, &data, true);
+  return add_tensor(data.type(), data.shape(), name, &data, Storage::kNibbles);
 }
 
 int32_t FileBuilder::ints(const std::vector<int64_t>& values, const std::string& name) {
@@ -165,6 +167,10 @@ int32_t FileBuilder::number(float value, const std::string& name) {
 
 int32_t FileBuilder::temporary(const TensorType& type, const std::string& name) {
   return add_tensor(type, type.shape, name, nullptr);
+}
+
+int32_t FileBuilder::variable(const TensorType& type, const std::string& name) {
+  return add_tensor(type, type.shape, name, nullptr, Storage::kVariable);
 }
 
 FlatTable& FileBuilder::add(BuiltinOperator code, const std::vector<int32_t>& inputs,

@@ -36,6 +36,8 @@ class FileBuilder {
   int32_t number(float value, const std::string& name);
   /// A tensor between two operators that stand for one node.
   int32_t temporary(const ir::TensorType& type, const std::string& name);
+  /// State of an operator, which begins with zeros.
+  int32_t variable(const ir::TensorType& type, const std::string& name);
 
   /// Appends an operator and returns its options to be filled in. `options_type` is the number of
   /// its options in the schema's union, 0 for none.
@@ -48,8 +50,9 @@ class FileBuilder {
   const Status& status() const { return status_; }
 
  private:
+  enum class Storage { kPlain, kNibbles, kVariable };
   int32_t add_tensor(const ir::TensorType& type, const Shape& signature, std::string name,
-                     const ir::Tensor* data, bool is_nibbles = false);
+                     const ir::Tensor* data, Storage storage = Storage::kPlain);
   void add_ports(int field, const std::vector<ValueId>& ids, FlatTable& signature,
                  int signature_field);
 

@@ -151,13 +151,17 @@ Result<ValueId> OpContext::weight(size_t i, const WeightForm& form) const {
   if (data.type().quant || data.dtype() != DType::kF32) {
     known = b.constant(std::move(data), name);
   } else {
-    ir::ParameterInfo info;
-    const size_t colon = b.origin().find(':');
-    info.layer = colon == std::string::npos ? b.origin() : b.origin().substr(colon + 1);
-    info.name = form.name;
-    known = b.parameter(name, std::move(data), std::move(info));
+    known = parameter(form.name, tensor, std::move(data));
   }
   return known;
+}
+
+ValueId OpContext::parameter(const std::string& name, int32_t tensor, Tensor data) const {
+  ir::ParameterInfo info;
+  const size_t colon = b.origin().find(':');
+  info.layer = colon == std::string::npos ? b.origin() : b.origin().substr(colon + 1);
+  info.name = name;
+  return b.parameter(tensors_.info(tensor).name, std::move(data), std::move(info));
 }
 
 ValueId OpContext::typed(ValueId id, const TensorType& type) const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,14 +86,39 @@ class OpContext {
     int axis = -1;
   };
   Result<ValueId> weight(size_t i, const WeightForm& form) const;
+  /// A float parameter `name` of the operator's layer that `make()` puts together from constant
+  /// inputs, shared by the operators that use the same ones.
+  template <typename F>
+  Result<ValueId> made_weight(const std::string& name, std::span<const size_t> inputs,
+                              F make) const;
+  /// Whether input i is a variable of the file: state that begins with zeros.
+  bool is_variable(size_t i) const {
+    return has_input(i) && tensors_.info(op_.inputs[i]).is_variable;
+  }
 
   /// Gives a value the type of output i: for lowerings of several quantised nodes.
   ValueId typed(ValueId id, const ir::TensorType& type) const;
 
  private:
+  ValueId parameter(const std::string& name, int32_t tensor, ir::Tensor data) const;
+
   TensorTable& tensors_;
   const OperatorInfo& op_;
 };
+
+template <typename F>
+Result<ValueId> OpContext::made_weight(const std::string& name, std::span<const size_t> inputs,
+                                       F make) const {
+  std::string form = name;
+  for (const size_t i : inputs) {
+    if (!has_input(i)) return invalid_data("input ", i, " is missing");
+    form += str(' ', op_.inputs[i]);
+  }
+  ValueId& known = tensors_.shared_weight(op_.inputs[inputs[0]], form);
+  if (known != kNoValue) return known;
+  EW_TRY(ir::Tensor data, make());
+  return known = parameter(name, op_.inputs[inputs[0]], std::move(data));
+}
 
 using LowerFn = Result<std::vector<ValueId>> (*)(const OpContext& c);
 
@@ -113,6 +139,7 @@ std::span<const Lowering> window_lowerings();
 std::span<const Lowering> elementwise_lowerings();
 std::span<const Lowering> shape_lowerings();
 std::span<const Lowering> index_lowerings();
+std::span<const Lowering> recurrent_lowerings();
 std::span<const Lowering> reduction_lowerings();
 std::span<const Lowering> select_lowerings();
 LowerFn find_lowering(BuiltinOperator code);

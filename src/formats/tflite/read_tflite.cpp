@@ -11,8 +11,9 @@ namespace ew::formats {
 namespace tflite {
 
 LowerFn find_lowering(BuiltinOperator code) {
-  for (const auto table : {window_lowerings, elementwise_lowerings, shape_lowerings,
-                           index_lowerings, reduction_lowerings, select_lowerings}) {
+  for (const auto table :
+       {window_lowerings, elementwise_lowerings, shape_lowerings, recurrent_lowerings,
+        index_lowerings, reduction_lowerings, select_lowerings}) {
     for (const Lowering& lowering : table()) {
       if (lowering.code == code) return lowering.build;
     }

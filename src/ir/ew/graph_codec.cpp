@@ -150,7 +150,8 @@ void put_node(ByteWriter& w, const Node& node) {
   put_attrs(w, node.attrs);
 }
 
-// Every attribute of the schema once, with its kind, and no other.
+// Attributes of the schema, each at most once, with its kind. One that is not there has its
+// default: the operator got it after the file was written.
 Attrs get_attrs(ByteReader& r, const OpDef& op) {
   Attrs given;
   const size_t count = r.count(6);
@@ -160,15 +161,17 @@ Attrs get_attrs(ByteReader& r, const OpDef& op) {
     given.set(name, get_attr(r));
   }
   Attrs full;
+  size_t known = 0;
   for (const AttrDef& def : op.attrs) {
     const AttrValue* value = given.find(def.name);
-    if (value == nullptr || value->index() != def.default_value.index()) {
-      r.fail(str(op.name, ": attribute '", def.name, "' is missing or of another kind"));
+    if (value != nullptr && value->index() != def.default_value.index()) {
+      r.fail(str(op.name, ": attribute '", def.name, "' is of another kind"));
       return full;
     }
-    full.set(def.name, *value);
+    known += value != nullptr ? 1 : 0;
+    full.set(def.name, value != nullptr ? *value : def.default_value);
   }
-  if (r.ok() && count != op.attrs.size()) r.fail(str(op.name, " has unknown attributes"));
+  if (r.ok() && count != known) r.fail(str(op.name, " has unknown attributes"));
   return full;
 }
 

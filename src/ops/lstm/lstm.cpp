@@ -1,14 +1,24 @@
 /// lstm: long short-term memory (Hochreiter and Schmidhuber 1997, with forget gate). With
 /// p = x_t W + h_t-1 U + b split into the gates (i, f, g, o):
 ///   c_t = s(f) c_t-1 + s(i) a(g),  h_t = s(o) a(c_t),  y_t = h_t
-/// where a is `activation` and s `recurrent_activation`. Inputs, outputs, attributes and errors are
-/// those of ops/recurrent.h with four gates and two states.
+/// with c_t clipped to [-cell_clip, cell_clip] if that is not 0 (as TFLite has it), where a is
+/// `activation` and s `recurrent_activation`. Inputs, outputs, attributes and errors are those of
+/// ops/recurrent.h with four gates and two states.
 ///
 ///   oracle   Keras 2 and 3 LSTM
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "ops/recurrent.h"
 
 namespace ew::ops {
 namespace {
+
+double cell_bound(const Attrs& attrs) {
+  const double clip = attrs.number("cell_clip");
+  return clip > 0 ? clip : std::numeric_limits<double>::infinity();
+}
 
 class Cell final : public RecurrentCell {
  public:
@@ -16,7 +26,8 @@ class Cell final : public RecurrentCell {
       : units_(in[2].shape()[0]),
         recurrent_(to_doubles(in[2])),
         a_(*find_recurrent_activation(attrs.text("activation"))),
-        s_(*find_recurrent_activation(attrs.text("recurrent_activation"))) {}
+        s_(*find_recurrent_activation(attrs.text("recurrent_activation"))),
+        bound_(cell_bound(attrs)) {}
 
   void step(const double* xw, const double* hm, const double* before, double* saved,
             double* after) const override {
@@ -24,7 +35,9 @@ class Cell final : public RecurrentCell {
     std::copy_n(xw, 4 * n, saved);
     add_product(hm, recurrent_.data(), n, 4 * n, 0, 4 * n, saved);
     for (int64_t u = 0; u < n; ++u) {
-      const double c = s_.f(saved[n + u]) * before[n + u] + s_.f(saved[u]) * a_.f(saved[2 * n + u]);
+      const double c =
+          std::clamp(s_.f(saved[n + u]) * before[n + u] + s_.f(saved[u]) * a_.f(saved[2 * n + u]),
+                     -bound_, bound_);
       after[n + u] = c;
       after[u] = s_.f(saved[3 * n + u]) * a_.f(c);
     }
@@ -41,7 +54,8 @@ class Cell final : public RecurrentCell {
       const double o = saved[3 * n + u];
       const double c = after[n + u];
       const double dh = d_after[u];
-      const double dc = d_after[n + u] + dh * s_.f(o) * a_.derivative(c);
+      // Nothing flows back through a clipped cell.
+      const double dc = std::abs(c) < bound_ ? d_after[n + u] + dh * s_.f(o) * a_.derivative(c) : 0;
       d_xw[u] = dc * a_.f(g) * s_.derivative(i);
       d_xw[n + u] = dc * before[n + u] * s_.derivative(f);
       d_xw[2 * n + u] = dc * s_.f(i) * a_.derivative(g);
@@ -57,6 +71,7 @@ class Cell final : public RecurrentCell {
   std::vector<double> recurrent_;
   const RecurrentActivation& a_;
   const RecurrentActivation& s_;
+  double bound_;
 };
 
 Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {

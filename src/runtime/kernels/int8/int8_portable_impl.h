@@ -10,14 +10,18 @@
 
 namespace ew::kernels::int8::EW_INT8_TARGET {
 
+/// floor(y) for what lies within a byte, clamped outside it. What is not a number, which constants
+/// of a damaged file may give, is 0.
+inline int32_t floor_to_byte(double y) {
+  return static_cast<int32_t>(y > 0.0 ? std::min(y, 255.5) : 0.0);
+}
+
 inline uint8_t to_byte(const Requant& r, int32_t acc, int64_t lane) {
   if (r.rounding == Rounding::kExact) return r.exact(r.context, acc, r.channel[lane]);
   // In double the product and, near every step, the sum are exact: the proof leaves a margin.
   const auto offset = static_cast<double>(acc < 0 ? r.offset_negative[lane] : r.offset[lane]);
   const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + 128.0;
-  // Truncation is floor() for what is not clamped.
-  const auto whole = static_cast<int32_t>(std::clamp(y, 0.0, 255.5));
-  return static_cast<uint8_t>(std::clamp<int32_t>(whole, r.min, r.max));
+  return static_cast<uint8_t>(std::clamp<int32_t>(floor_to_byte(y), r.min, r.max));
 }
 
 // ---- convolution: tiles of 16 channels of one pixel
@@ -133,8 +137,8 @@ inline void plain_add(const Rows& s, int64_t b_row, const AddForm& f, const uint
       const float inner = std::fmaf(static_cast<float>(b[r * b_row + i]), f.scale_b, f.offset);
       const double sum = static_cast<double>(a[r * s.in_row + i]) * static_cast<double>(f.scale_a) +
                          static_cast<double>(inner);
-      const auto whole = static_cast<int32_t>(std::clamp(sum, 0.0, 255.5));
-      y[r * s.out_row + i] = static_cast<uint8_t>(std::clamp<int32_t>(whole, f.min, f.max));
+      y[r * s.out_row + i] =
+          static_cast<uint8_t>(std::clamp<int32_t>(floor_to_byte(sum), f.min, f.max));
     }
   }
 }

@@ -1,0 +1,178 @@
+// Features and models of a stream: what goes into them, and what their results become.
+#include <algorithm>
+#include <limits>
+
+#include "agent/stream.h"
+#include "agent/tensor_payload.h"
+
+namespace ew::agent {
+namespace {
+
+constexpr float kMaxClass = 1e6f;
+
+}  // namespace
+
+bool Stream::read_tensor_field(const Row& row, size_t slot, double mean, double scale,
+                               std::span<float> out) const {
+  const Value& value = row.values[slot];
+  const auto field = value.is_text() ? parse_tensor_field(value.text) : std::nullopt;
+  if (!field || field->size() != out.size()) return false;
+  read_tensor(*field, mean, scale, out);
+  return true;
+}
+
+void Stream::run_features(Row& row, const std::vector<std::vector<double>>* lists) {
+  has_features_ = true;
+  if (plan_.feature_tensor != SIZE_MAX) {
+    has_features_ = read_tensor_field(row, plan_.feature_tensor, 0, 1, feature_input_);
+  } else {
+    size_t at = 0;
+    for (const size_t list : plan_.feature_lists) {
+      const std::vector<double>& values = (*lists)[list];
+      const size_t length = feature_input_.size() / plan_.feature_lists.size();
+      // A window with undefined values has no features: filling them in would invent a signal.
+      has_features_ = has_features_ && values.size() == length;
+      for (size_t i = 0; i < length && has_features_; ++i) {
+        feature_input_[at++] = static_cast<float>(values[i]);
+      }
+    }
+  }
+  if (has_features_) {
+    plan_.features->run(feature_input_, feature_output_);
+  } else {
+    ++undefined_count_;
+  }
+  if (plan_.gives_tensor) return;
+  const size_t base = row.values.size();
+  if (row.values.data() != values_.data()) std::ranges::copy(row.values, values_.begin());
+  for (size_t i = 0; i < plan_.feature_outputs; ++i) {
+    values_[base + i] =
+        has_features_ ? Value::of(static_cast<double>(feature_output_[i])) : Value();
+  }
+  row.values = std::span<const Value>(values_).first(base + plan_.feature_outputs);
+}
+
+/// False if it is not complete: values are missing or undefined, or there are too few.
+bool Stream::fill_model_input(const Row& row, const std::vector<std::vector<double>>* lists) {
+  const auto scaled = [&](double value) {
+    return static_cast<float>((value - plan_.model_mean) / plan_.model_scale);
+  };
+  if (plan_.model_takes_features) {
+    std::ranges::transform(feature_output_, model_input_.begin(),
+                           [&](float v) { return scaled(static_cast<double>(v)); });
+    return has_features_;
+  }
+  if (plan_.model_tensor != SIZE_MAX) {
+    return read_tensor_field(row, plan_.model_tensor, plan_.model_mean, plan_.model_scale,
+                             model_input_);
+  }
+  auto put = [&, at = size_t{0}](double value) mutable {
+    if (at < model_input_.size()) model_input_[at++] = scaled(value);
+  };
+  std::ranges::fill(model_input_, 0.0f);
+  size_t given = 0;
+  if (lists != nullptr && !plan_.model_lists.empty()) {
+    // [time, channel]: the channels of one record stand together.
+    const size_t length = (*lists)[plan_.model_lists[0]].size();
+    for (size_t t = 0; t < length; ++t) {
+      for (const size_t list : plan_.model_lists) {
+        const std::vector<double>& values = (*lists)[list];
+        put(t < values.size() ? values[t] : std::numeric_limits<double>::quiet_NaN());
+        ++given;
+      }
+    }
+  } else {
+    for (const size_t slot : plan_.model_fields) {
+      put(row.values[slot].as_number());
+      ++given;
+    }
+  }
+  return given == model_input_.size() &&
+         std::ranges::none_of(model_input_, [](float x) { return std::isnan(x); });
+}
+
+void Stream::run_model(Row& row, const std::vector<std::vector<double>>* lists) {
+  has_model_result_ = fill_model_input(row, lists);
+  const size_t base = row.values.size();
+  if (row.values.data() != values_.data()) std::ranges::copy(row.values, values_.begin());
+  for (size_t i = 0; i < plan_.model_outputs; ++i) values_[base + i] = Value::undefined();
+  if (has_model_result_) {
+    plan_.model->run(model_input_, model_output_);
+    put_model_result(base);
+  } else {
+    ++undefined_count_;
+  }
+  row.values = std::span<const Value>(values_).first(base + plan_.model_outputs);
+  row.model = model_text_;
+}
+
+Value Stream::class_value(size_t number) const {
+  if (plan_.model_labels != nullptr && number < plan_.model_labels->size()) {
+    return Value::of_text((*plan_.model_labels)[number]);
+  }
+  return Value::of(static_cast<double>(number));
+}
+
+void Stream::put_model_result(size_t base) {
+  const std::span<const float> first = std::span(model_output_).first(plan_.model_sizes[0]);
+  const auto best = std::ranges::max_element(first);
+  const auto best_place = static_cast<size_t>(best - first.begin());
+  switch (plan_.model_result) {
+    case StreamPlan::ModelResult::kValues:
+      for (size_t i = 0; i < plan_.model_outputs; ++i) {
+        values_[base + i] = Value::of(static_cast<double>(model_output_[i]));
+      }
+      break;
+    case StreamPlan::ModelResult::kArgMax:
+      values_[base] = class_value(best_place);
+      break;
+    case StreamPlan::ModelResult::kMax:
+      values_[base] = Value::of(static_cast<double>(*best));
+      break;
+    case StreamPlan::ModelResult::kBest:
+      values_[base] = class_value(best_place);
+      values_[base + 1] = Value::of(static_cast<double>(*best));
+      break;
+    case StreamPlan::ModelResult::kError: {
+      double sum = 0;  // double: windows may be long
+      for (size_t i = 0; i < first.size(); ++i) {
+        const double difference =
+            static_cast<double>(first[i]) - static_cast<double>(model_input_[i]);
+        sum += difference * difference;
+      }
+      values_[base] = Value::of(sum / static_cast<double>(first.size()));
+      break;
+    }
+    case StreamPlan::ModelResult::kDetections:
+      break;
+  }
+}
+
+/// Outputs: boxes [k, 4] (top, left, bottom, right), classes [k], scores [k], count [1].
+void Stream::pass_detections(Row& row, Fate& fate) {
+  if (!has_model_result_) return fate.reject(DropReason::kUndefined);
+  const size_t most = plan_.model_sizes[1];
+  const float* boxes = model_output_.data();
+  const float* classes = boxes + 4 * most;
+  const float* scores = classes + most;
+  const float count = scores[most];
+  const size_t base = row.values.size() - plan_.model_outputs;
+  for (size_t i = 0; i < most && static_cast<float>(i) < count; ++i) {
+    const bool is_class = classes[i] >= 0 && classes[i] < kMaxClass;  // no NaN
+    if (!is_class || !(static_cast<double>(scores[i]) >= plan_.min_score)) continue;
+    const Value found[] = {
+        class_value(static_cast<size_t>(classes[i])),
+        Value::of(static_cast<double>(scores[i])),
+        Value::of(static_cast<double>(boxes[4 * i])),
+        Value::of(static_cast<double>(boxes[4 * i + 1])),
+        Value::of(static_cast<double>(boxes[4 * i + 2])),
+        Value::of(static_cast<double>(boxes[4 * i + 3])),
+    };
+    std::copy_n(found, plan_.model_outputs, values_.begin() + static_cast<int64_t>(base));
+    pass_on(row, fate);
+  }
+  // A picture in which there is nothing.
+  if (!fate.is_claimed) fate.reject(DropReason::kFiltered);
+}
+
+}  // namespace ew::agent

@@ -1,0 +1,10 @@
+#include "runtime/recurrent_kernel.h"
+
+namespace ew::ops {
+
+std::unique_ptr<runtime::Kernel> simple_rnn_cpu(const runtime::KernelContext& c);
+std::unique_ptr<runtime::Kernel> simple_rnn_cpu(const runtime::KernelContext& c) {
+  return runtime::recurrent_kernel(c, kSimpleRnnKind);
+}
+
+}  // namespace ew::ops
