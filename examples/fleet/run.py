@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -176,7 +177,8 @@ def run_group(program, folder, members, options, topic, agents, outputs, is_kill
             wrong += 1
             print(f"fleet: {name}: {key}: {got} records and bytes, expected {records} and {size}")
     doubles = sum(report["duplicates"] for report in reports)
-    rate = "" if is_killing else f", {outputs / seconds:.0f} records/s"
+    size = sum(file.stat().st_size for file in group.folder.glob("partition-*.db"))
+    rate = "" if is_killing else f", {outputs / seconds:.0f} records/s, {size / outputs:.0f} bytes an id"
     print(f"{members} member{'s' if members > 1 else ''}{', one killed' if is_killing else ''}: "
           f"{group.records()} records counted once, {doubles} known by their ids{rate}", flush=True)
     return wrong == 0 and group.records() == outputs
@@ -201,12 +203,16 @@ def main():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             agents = Agents(programs / "edgewise", folder, options, topic)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds = agents.run()
+            usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
             outputs = agents.check_ledgers()
             wanted = sum(n for n, _ in agents.expected.values()) + sum(agents.hot.values())
             good &= outputs == wanted
             print(f"{options.agents} agents, {agents.kills} kills, {seconds:.0f} s: {outputs} outputs "
-                  f"delivered by their ledgers, {wanted} expected", flush=True)
+                  f"delivered by their ledgers, {wanted} expected; {1e6 * cpu / outputs:.0f} µs of CPU "
+                  f"an output, starts and repeats included", flush=True)
             for is_killing in (False, True):
                 for members in (1, 2, 4):
                     good &= run_group(programs / "fleet_aggregator", folder, members, options, topic,
