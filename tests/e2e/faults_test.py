@@ -458,6 +458,74 @@ sinks:
                 self.assertEqual(self.run_with_jumps([jump, jump], zone), {})
 
 
+class WithoutJournalTest(FaultCase):
+    """QoS 0: nobody keeps what the agent loses, but it says so."""
+
+    def start(self, queue):
+        (self.folder / "app.yaml").write_text(f"""
+app: qos0
+state: state
+sources:
+  in: {{type: mqtt, server: "mqtt://127.0.0.1:{self.near.port}", topics: in/#, qos: 0, key_level: 2}}
+streams:
+  all: {{from: in}}
+  pairs: {{from: in, window: {{type: count, count: 2}}, select: {{n: count()}}}}
+sinks:
+  out: {{type: mqtt, server: "mqtt://127.0.0.1:{self.line.port}", topic: out, retry_max: 100ms,
+         queue: {{{queue}}}, from: [all, pairs]}}
+""")
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: "in: connected" in agent.lines())
+        return agent
+
+    def setUp(self):
+        super().setUp()
+        self.near, self.far = Broker(self.folder, "near"), Broker(self.folder, "far")
+        self.line = Line(self.far.port)
+        for end in (self.near.stop, self.far.stop, self.line.close):
+            self.addCleanup(end)
+
+    def send(self, agent, first, last):
+        before = self.counts()[0]["accepted"]
+        self.publish(self.near.port, [(f"in/k{i % 3}", f'{{"seq":{i},"pad":"{"x" * 100}"}}'.encode())
+                                      for i in range(first, last)])
+        agent.wait_for(lambda: self.counts()[0]["accepted"] - before == last - first)
+
+    def test_what_a_kill_takes_is_counted_as_crash(self):
+        self.line.down()
+        came = []
+        subscriber = Subscriber(self.far.port, "out", lambda m: came.append(m.payload))
+        self.assertTrue(subscriber.is_subscribed.wait(20))
+        agent = self.start("memory: 16K")
+        self.send(agent, 0, 1500)
+        agent.process.kill()
+        agent.process.wait()
+        self.line.up()
+        agent = self.start("memory: 16K")
+        agent.wait_for(lambda: self.counts()[0]["queued"] == 0)
+        self.send(agent, 1500, 1600)
+        agent.wait_for(lambda: self.counts()[0]["queued"] == 0)
+        agent.stop()
+        total, dropped = self.counts()
+        self.assertEqual(total["accepted"], 1600)
+        self.assertLessEqual(set(dropped), {"crash"})
+        # Few: the queue writes what does not fit into memory.
+        self.assertLess(dropped.get("crash", 0), 500)
+        subscriber.close()
+        different = {payload for payload in came if b"seq" in payload}
+        self.assertGreaterEqual(len(different), total["delivered"])
+
+    def test_the_queue_on_the_disk_is_used_again(self):
+        agent = self.start("memory: 16K, disk: 1M")
+        for n in range(6):
+            self.line.down()
+            self.send(agent, n * 2000, (n + 1) * 2000)
+            self.line.up()
+            agent.wait_for(lambda: self.counts()[0]["queued"] == 0)
+        agent.stop()
+        self.assertEqual(self.counts()[1], {})
+
+
 class DamageTest(FaultCase):
     """Files of the state folder, damaged while the agent was away."""
 
