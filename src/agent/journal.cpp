@@ -180,7 +180,13 @@ Status read_dropped(host::DurableLog& log, uint64_t from, DroppedOutputs& out) {
     const auto reason = in.get<uint8_t>();
     if (!in.ok() || reason >= kDropReasonCount) return true;
     range.reason = static_cast<DropReason>(reason);
-    out[{sink, lane}].push_back(range);
+    std::vector<DroppedRange>& ranges = out[{sink, lane}];
+    if (!ranges.empty() && ranges.back().last + 1 == range.first &&
+        ranges.back().reason == range.reason) {
+      ranges.back().last = range.last;
+    } else {
+      ranges.push_back(range);
+    }
     return true;
   });
   if (!read.ok()) return read.error();

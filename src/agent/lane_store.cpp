@@ -14,7 +14,9 @@ class FileLaneStore final : public LaneStore {
  public:
   FileLaneStore(host::FileSystem& files, LaneStoreOptions options,
                 std::unique_ptr<host::CursorFile> cursor)
-      : files_(files), options_(std::move(options)), cursor_(std::move(cursor)) {}
+      : files_(files), options_(std::move(options)), cursor_(std::move(cursor)) {
+    std::ranges::sort(options_.dropped, {}, &DroppedRange::first);
+  }
 
   /// Looks for a log and notes where each of its runs of numbers begins.
   Status recover() {
@@ -63,6 +65,10 @@ class FileLaneStore final : public LaneStore {
     return {};
   }
 
+  bool is_nearly_full() const override {
+    return log_ && log_->stats().bytes > options_.max_disk_bytes / 8 * 7;
+  }
+
   Status flush() override { return log_ ? log_->flush() : Status(); }
 
   Status read(uint64_t after,
@@ -85,14 +91,14 @@ class FileLaneStore final : public LaneStore {
     if (before > 0) log_->trim_before(std::min(before, log_->stats().next_sequence));
   }
 
-  void note_dropped(uint64_t first, uint64_t last, DropReason reason) override {
+  bool note_dropped(uint64_t first, uint64_t last, DropReason reason) override {
     if (options_.note_dropped) options_.note_dropped(first, last, reason);
+    return options_.note_dropped != nullptr;
   }
   std::optional<DropReason> dropped(uint64_t number) const override {
-    for (const DroppedRange& range : options_.dropped) {
-      if (number >= range.first && number <= range.last) return range.reason;
-    }
-    return std::nullopt;
+    auto range = std::ranges::upper_bound(options_.dropped, number, {}, &DroppedRange::first);
+    if (range == options_.dropped.begin() || number > (--range)->last) return std::nullopt;
+    return range->reason;
   }
 
  private:
@@ -112,7 +118,8 @@ class FileLaneStore final : public LaneStore {
     log.directory = log_folder();
     log.key = options_.key;
     log.max_bytes = options_.max_disk_bytes;
-    log.segment_bytes = std::min<uint64_t>(uint64_t{8} << 20, options_.max_disk_bytes / 4);
+    // An eighth that is given up frees a whole segment at least.
+    log.segment_bytes = std::clamp<uint64_t>(options_.max_disk_bytes / 16, 4096, uint64_t{8} << 20);
     EW_TRY(log_, DurableLog::open(files_, log));
     if (!options_.log) return {};
     for (const std::string& finding : log_->recovery().findings) options_.log("queue: " + finding);

@@ -69,12 +69,12 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
   const std::string_view payload = row.raw;
   CoverSet cover = fate.claim();
   if (is_replaying_ && lane.store != nullptr) {
-    if (const auto reason = lane.store->dropped(number)) return count_dropped(cover, *reason);
     // The log has it, and is settled on its own.
     if (lane.store->was_logged(number)) {
       --ledger_.at(sink_row_).accepted;
       return;
     }
+    if (const auto reason = lane.store->dropped(number)) return count_dropped(cover, *reason);
     if (number <= lane.store->delivered()) {
       lane.settle_through(number);
       return count_delivered(cover, route.egress_row, payload.size());
@@ -144,13 +144,12 @@ void Outbox::enqueue(Lane& lane, Entry entry) {
   const bool is_spilling = lane.waiting_in_log > 0;
   if (lane.store && (is_spilling || memory_bytes_ + bytes > options_.max_memory_bytes)) {
     Status stored = is_spilling ? Status() : spill(lane);
+    // Room comes back only behind the next snapshots; until then what is left must do.
+    const bool may_drop = options_.policy != QueuePolicy::kReject && !is_replaying_;
+    if (may_drop && !lane.is_trim_due && lane.store->is_nearly_full()) drop_from_log(lane);
     if (stored.ok()) {
       encode(entry);
       stored = lane.store->append(entry.number, encoded_.bytes());
-      if (!stored.ok() && options_.policy != QueuePolicy::kReject && drop_from_log(lane)) {
-        encode(entry);
-        stored = lane.store->append(entry.number, encoded_.bytes());
-      }
     }
     if (stored.ok()) {
       ++lane.waiting_in_log;
@@ -187,12 +186,12 @@ bool Outbox::make_room(Lane& lane, size_t bytes) {
 
 void Outbox::drop_entry(Lane& lane, size_t index, DropReason reason) {
   const auto at = lane.entries.begin() + static_cast<std::ptrdiff_t>(index);
-  if (lane.store) lane.store->note_dropped(at->number, at->number, reason);
+  const bool is_noted = lane.store && lane.store->note_dropped(at->number, at->number, reason);
   count_dropped(at->cover, reason);
   memory_bytes_ -= at->bytes();
   if (index == 0) {
     lane.settle_through(at->number);
-    if (lane.store) lane.store->set_delivered(lane.settled);
+    if (lane.store && !is_noted) lane.store->set_delivered(lane.settled);
   } else {
     lane.note_ahead(at->number, at->number);
   }
@@ -239,6 +238,7 @@ void Outbox::pop_done(Lane& lane) {
     has_popped = true;
   }
   if (has_popped && lane.store) lane.store->set_delivered(lane.settled);
+  if (lane.is_trim_due && lane.settled >= lane.dropped_through && need_trim) need_trim();
   if (has_popped && on_settled) on_settled();
 }
 

@@ -44,6 +44,8 @@ class LaneStore {
   virtual bool was_logged(uint64_t number) const = 0;
   /// Error kResourceLimit if the log is full.
   virtual Status append(uint64_t number, std::string_view bytes) = 0;
+  /// Whether less than an eighth of the log's room is left.
+  virtual bool is_nearly_full() const = 0;
   virtual Status flush() = 0;
   /// Calls visit for logged outputs with numbers above `after`, in order, until it returns false.
   virtual Status read(
@@ -51,8 +53,9 @@ class LaneStore {
       const std::function<bool(uint64_t number, std::string_view bytes)>& visit) = 0;
   /// Numbers up to this one are not needed any more.
   virtual void trim(uint64_t through) = 0;
-  /// Notes, durably before anything behind it, that outputs were dropped; see dropped().
-  virtual void note_dropped(uint64_t first, uint64_t last, DropReason reason) = 0;
+  /// Notes, durably before anything behind it, that outputs were dropped; see dropped(). False
+  /// where there is no journal: then only set_delivered() keeps them from coming again.
+  virtual bool note_dropped(uint64_t first, uint64_t last, DropReason reason) = 0;
   /// The reason noted for this number before the restart, if any.
   virtual std::optional<DropReason> dropped(uint64_t number) const = 0;
 };
@@ -153,6 +156,7 @@ class Outbox final : public Consumer, public Outlet {
     size_t in_flight = 0;          ///< the first entries, handed to the sink
     uint64_t waiting_in_log = 0;   ///< outputs that are in the log only
     uint64_t dropped_through = 0;  ///< of the log: given up since the start
+    bool is_trim_due = false;      ///< for what was given up
     uint64_t trim_through = 0;     ///< settled at the last snapshot
     uint64_t snapshot_settled = 0;
     uint64_t snapshot_next = 1;
@@ -178,7 +182,7 @@ class Outbox final : public Consumer, public Outlet {
   void finish(Lane& lane, Entry& entry);
   void refill(Lane& lane);
   Status spill(Lane& lane);
-  bool drop_from_log(Lane& lane);
+  void drop_from_log(Lane& lane);
   void encode(const Entry& entry);
   bool decode(std::string_view bytes, Entry& entry);
 

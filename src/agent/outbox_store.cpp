@@ -78,13 +78,16 @@ Status Outbox::store_all() {
 
 void Outbox::trim() {
   for (Lane& lane : lanes_) {
-    if (lane.store) lane.store->trim(std::exchange(lane.trim_through, lane.settled));
+    if (!lane.store) continue;
+    lane.store->trim(std::exchange(lane.trim_through, lane.settled));
+    lane.is_trim_due = lane.is_trim_due && lane.trim_through < lane.dropped_through;
   }
 }
 
 void Outbox::trim_settled() {
   for (Lane& lane : lanes_) {
     if (lane.store) lane.store->trim(lane.settled);
+    lane.is_trim_due = false;
   }
 }
 
@@ -107,8 +110,8 @@ void Outbox::refill(Lane& lane) {
   }
 }
 
-bool Outbox::drop_from_log(Lane& lane) {
-  // An eighth at a time, because each time a snapshot must be written before space comes back.
+/// An eighth at a time, because each time snapshots must be written before room comes back.
+void Outbox::drop_from_log(Lane& lane) {
   const uint64_t wanted = std::max<uint64_t>(1, (lane.entries.size() + lane.waiting_in_log) / 8);
   uint64_t first = 0;
   uint64_t last = 0;
@@ -118,23 +121,23 @@ bool Outbox::drop_from_log(Lane& lane) {
     if (lane.in_flight == lane.entries.size()) break;
     const auto at = lane.entries.begin() + static_cast<std::ptrdiff_t>(lane.in_flight);
     if (first == 0) first = at->number;
-    last = at->number;
+    last = lane.dropped_through = at->number;  // where the next refill goes on
     count_dropped(at->cover, DropReason::kQueueFull);
     memory_bytes_ -= at->bytes();
     lane.entries.erase(at);
     ++dropped;
   }
-  if (dropped == 0) return false;
-  lane.dropped_through = last;
-  lane.store->note_dropped(first, last, DropReason::kQueueFull);
+  if (dropped == 0) return;
+  lane.is_trim_due = true;
+  const bool is_noted = lane.store->note_dropped(first, last, DropReason::kQueueFull);
   if (lane.in_flight == 0) {
     lane.settle_through(last);
-    lane.store->set_delivered(last);
+    // A note may be lost in a crash, and then they are none that were delivered.
+    if (!is_noted) lane.store->set_delivered(last);
   } else {
     lane.note_ahead(first, last);
   }
   if (need_trim) need_trim();
-  return true;
 }
 
 Status Outbox::prepare_replay() {

@@ -526,6 +526,65 @@ sinks:
         self.assertEqual(self.counts()[1], {})
 
 
+class FullQueueTest(FaultCase):
+    """A queue on the disk that is full keeps most of its room in use, with and without a journal."""
+
+    COUNT = 12000
+
+    def run_full(self, qos, policy):
+        near, far = Broker(self.folder, f"near-{policy}-{qos}"), Broker(self.folder, f"far-{policy}-{qos}")
+        line = Line(far.port)
+        for end in (near.stop, far.stop, line.close):
+            self.addCleanup(end)
+        line.down()
+        (self.folder / "app.yaml").write_text(f"""
+app: full
+state: state-{policy}-{qos}
+sources:
+  in: {{type: mqtt, server: "mqtt://127.0.0.1:{near.port}", topics: in/#, qos: {qos}, key_level: 2}}
+streams:
+  all: {{from: in}}
+sinks:
+  out: {{type: mqtt, server: "mqtt://127.0.0.1:{line.port}", topic: out, retry_max: 100ms,
+         queue: {{memory: 16K, disk: 1M, when_full: {policy}}}, from: all}}
+""")
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: "in: connected" in agent.lines())
+        self.publish(near.port, [(f"in/k{i % 3}", f'{{"seq":{i},"pad":"{"x" * 100}"}}'.encode())
+                                 for i in range(self.COUNT)])
+        agent.wait_for(lambda: self.counts()[0]["accepted"] == self.COUNT)
+        agent.process.kill()
+        agent.process.wait()
+        came = []
+        subscriber = Subscriber(far.port, "out", lambda m: came.append(json.loads(m.payload)["seq"]))
+        self.assertTrue(subscriber.is_subscribed.wait(20))
+        line.up()
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: "in: connected" in agent.lines())
+        agent.wait_for(lambda: self.counts()[0]["queued"] == 0)
+        agent.stop()
+        subscriber.close()
+        total, dropped = self.counts()
+        self.assertEqual(total["delivered"] + sum(dropped.values()), self.COUNT)
+        self.assertEqual(total["delivered"], len(came))
+        # A megabyte holds 5,400 of them; of these an eighth or two may be given up in advance.
+        self.assertGreater(len(came), 3300)
+        self.assertLess(len(came), 5800)
+        self.assertLessEqual(set(dropped), {"queue_full"} if qos else {"queue_full", "crash"})
+        return came
+
+    def test_the_oldest_go(self):
+        for qos in (1, 0):
+            with self.subTest(qos):
+                came = self.run_full(qos, "drop_oldest")
+                self.assertGreater(min(came), self.COUNT - 7000)
+
+    def test_the_newest_go(self):
+        for qos in (1, 0):
+            with self.subTest(qos):
+                self.assertEqual(min(self.run_full(qos, "reject")), 0)
+
+
 class DamageTest(FaultCase):
     """Files of the state folder, damaged while the agent was away."""
 
