@@ -230,14 +230,17 @@ void Outbox::settle(const Entry& entry) {
 
 void Outbox::pop_done(Lane& lane) {
   bool has_popped = false;
+  uint64_t delivered = 0;
   while (!lane.entries.empty() && lane.entries.front().is_done) {
+    // A note may be lost in a crash, and then it is none that was delivered.
+    if (!lane.entries.front().is_noted) delivered = lane.entries.front().number;
     memory_bytes_ -= lane.entries.front().bytes();
     lane.settle_through(lane.entries.front().number);
     lane.entries.pop_front();
     --lane.in_flight;
     has_popped = true;
   }
-  if (has_popped && lane.store) lane.store->set_delivered(lane.settled);
+  if (delivered > 0 && lane.store) lane.store->set_delivered(delivered);
   if (lane.is_trim_due && lane.settled >= lane.dropped_through && need_trim) need_trim();
   if (has_popped && on_settled) on_settled();
 }
@@ -263,7 +266,7 @@ void Outbox::refused(uint64_t ticket, std::string_view /*why*/) {
   const uint64_t number = ticket & ~kTelemetryBit;
   const auto entry = std::ranges::lower_bound(lane.entries, number, {}, &Entry::number);
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
-  if (lane.store) lane.store->note_dropped(number, number, DropReason::kRefused);
+  entry->is_noted = lane.store && lane.store->note_dropped(number, number, DropReason::kRefused);
   count_dropped(entry->cover, DropReason::kRefused);
   finish(lane, *entry);
 }

@@ -138,6 +138,7 @@ class Outbox final : public Consumer, public Outlet {
     std::string payload = {};
     CoverSet cover = {};
     bool is_done = false;
+    bool is_noted = false;  ///< the journal says that it was dropped
     bool was_sent = false;
 
     size_t bytes() const { return sizeof(Entry) + key.size() + topic.size() + payload.size(); }

@@ -33,7 +33,7 @@ struct ManualSink final : Sink {
 /// An outbox with one input row in its ledger; with a folder, also with stores.
 struct Fixture {
   explicit Fixture(OutboxOptions options = {.app = "a", .name = "s"},
-                   const std::string& folder = "")
+                   const std::string& folder = "", bool has_journal = false)
       : ledger(std::move(*Ledger::open(""))),
         input(ledger->row(LedgerKind::kInput, "in", "k")),
         outbox(options,
@@ -52,6 +52,7 @@ struct Fixture {
         store.folder = folder;
         store.sink = "s";
         store.lane = lane;
+        if (has_journal) store.note_dropped = [this](auto, auto, auto) { ++notes; };
         auto opened = open_lane_store(host::real_file_system(), store);
         REQUIRE_MESSAGE(opened.ok(), opened.error().message);
         outbox.attach_store(lane, std::move(*opened));
@@ -81,6 +82,7 @@ struct Fixture {
   int64_t now_us = 0;
   std::unique_ptr<Ledger> ledger;
   uint32_t input;
+  int notes = 0;
   ManualSink sink;
   Outbox outbox;
 };
@@ -254,6 +256,24 @@ TEST_CASE("outbox: numbers that went by memory, between two times in the log, ar
   CHECK(g.sink.sent.size() == 38);
   CHECK(g.sink.sent.front() == "77 resent");
   CHECK(g.outbox.queued() == 0);
+}
+
+TEST_CASE("outbox: what is refused does not look delivered if its note is lost") {
+  const testing::TemporaryFolder folder;
+  {
+    Fixture f({.app = "a", .name = "s"}, folder.path(), true);
+    for (const char* payload : {"1", "2", "3"}) f.put(payload);
+    f.answer(1);
+    f.outbox.refused(f.sink.tickets[0], "too large");
+    f.outbox.refused(f.sink.tickets[1], "too large");
+    CHECK(f.notes == 2);
+    CHECK(f.row().queued() == 0);
+  }
+  Fixture g({.app = "a", .name = "s"}, folder.path(), true);
+  restart(g, "", {"1", "2", "3"});
+  CHECK(g.row().delivered == 1);
+  g.outbox.ready();
+  CHECK(g.sink.sent == Texts{"2 resent", "3 resent"});
 }
 
 TEST_CASE("outbox: answers out of order are counted once, also over a restart") {
