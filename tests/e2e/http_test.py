@@ -11,6 +11,7 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from edgewise import EdgewiseTest
+from mqtt import Line
 from operate_test import AgentProcess
 
 
@@ -290,6 +291,33 @@ class Sources(EdgewiseTest):
         rows = self.run_json("ledger", "app.yaml")["sources"]["in"]
         self.assertEqual(rows[""]["dropped"], {"duplicate": 3 + 2 * 4})
         self.assertEqual([rows[str(i)]["accepted"] for i in range(1, 6)], [2, 2, 2, 1, 2])
+
+    def test_one_agent_to_another_over_a_line_that_is_cut(self):
+        """The webhook's ids are the keys by which the other agent knows what it has."""
+        agent, _ = self.start()
+        port = int(agent.lines().split(" port ")[-1].split()[0])
+        line = Line(port)
+        self.addCleanup(line.close)
+        count = 2000
+        (self.folder / "in.jsonl").write_text("".join(f'{{"id":"k","n":{n}}}\n' for n in range(count)))
+        (self.folder / "first.yaml").write_text(
+            "app: first\nstate: first\nsources:\n  in: {type: file, path: in.jsonl}\nsinks:\n"
+            f"  web: {{type: webhook, url: 'http://127.0.0.1:{line.port}/push', from: in, retry_max: 100ms}}\n")
+        first = AgentProcess(self, "first.yaml")
+        out = self.folder / "out.jsonl"
+        for part in range(1, 20):
+            agent.wait_for(lambda: out.exists() and out.read_bytes().count(b"\n") >= part * count // 20)
+            line.cut()
+            if part % 6 == 0:  # the sender is killed too
+                first.process.kill()
+                first.process.wait()
+                first = AgentProcess(self, "first.yaml")
+        self.assertEqual(first.process.wait(timeout=60), 0)
+        agent.stop()
+        self.assertEqual([json.loads(text)["n"] for text in out.read_text().splitlines()],
+                         list(range(count)))
+        dropped = self.run_json("ledger", "app.yaml")["sources"]["in"].get("", {"dropped": {}})["dropped"]
+        self.assertLessEqual(set(dropped), {"duplicate"})
 
     def test_beyond_loopback_it_needs_tls(self):
         (self.folder / "app.yaml").write_text(
