@@ -112,7 +112,7 @@ def run_tflm(model, inputs, count):
         return None
 
 
-def emit(name, model, inputs, outputs, xs, only_micro=False):
+def emit(name, model, inputs, outputs, xs, only_micro=False, only_litert=False):
     data = model.bytes(inputs, outputs)
     try:
         ys = run_litert(data, xs)
@@ -123,7 +123,7 @@ def emit(name, model, inputs, outputs, xs, only_micro=False):
     arrays = {f"x{i}": x for i, x in enumerate(xs)}
     if not only_micro:
         arrays |= {f"litert{i}": y for i, y in enumerate(ys)}
-    micro = run_tflm(data, xs, len(ys))
+    micro = None if only_litert else run_tflm(data, xs, len(ys))
     if micro is None and not np.issubdtype(ys[0].dtype, np.floating):
         print(f"{name}: not in tflite-micro")
     arrays |= {f"tflm{i}": y for i, y in enumerate(micro or [])}
@@ -650,7 +650,8 @@ def recurrent():
              [i, *weights, -1, -1, -1, *biases, -1, -1, *states, -1, -1, -1, -1], [y],
              "UnidirectionalSequenceLSTMOptions", fusedActivationFunction=activation, cellClip=clip,
              timeMajor=major)
-        emit(f"{name}_f32", m, [i], [y], [x])
+        # tflite-micro has no other activation than tanh there, and says nothing of it.
+        emit(f"{name}_f32", m, [i], [y], [x], only_litert=activation != 4)
     for name, major, activation in (("rnn", False, 4), ("rnn_major", True, 3)):
         m = Model()
         x = real(*((steps, batch) if major else (batch, steps)), features)
