@@ -141,8 +141,8 @@ SendResult Outbox::offer(Lane& lane, const Entry& entry) {
 void Outbox::enqueue(Lane& lane, Entry entry) {
   const size_t bytes = entry.bytes();
   const bool is_spilling = lane.waiting_in_log > 0;
-  if (lane.store && (is_spilling || is_stored_at_once() ||
-                     memory_bytes_ + bytes > options_.max_memory_bytes)) {
+  if (lane.store &&
+      (is_spilling || is_stored_at_once() || memory_bytes_ + bytes > options_.max_memory_bytes)) {
     Status stored = is_spilling ? Status() : spill(lane);
     // Room comes back only behind the next snapshots; until then what is left must do.
     const bool may_drop = options_.policy != QueuePolicy::kReject && !is_replaying_;
