@@ -19,7 +19,8 @@ from tflite_micro.python.tflite_micro import runtime as tflm
 B, O, T = schema.BuiltinOperator, schema.BuiltinOptions, schema.TensorType
 TYPES = {np.dtype(np.float32): T.FLOAT32, np.dtype(np.float16): T.FLOAT16,
          np.dtype(np.int8): T.INT8, np.dtype(np.uint8): T.UINT8, np.dtype(np.int16): T.INT16,
-         np.dtype(np.int32): T.INT32, np.dtype(np.int64): T.INT64, np.dtype(np.bool_): T.BOOL}
+         np.dtype(np.int32): T.INT32, np.dtype(np.int64): T.INT64, np.dtype(np.bool_): T.BOOL,
+         np.dtype(np.complex64): T.COMPLEX64}
 VERSIONS = {B.CONV_2D: 3, B.DEPTHWISE_CONV_2D: 3, B.FULLY_CONNECTED: 4, B.TRANSPOSE_CONV: 3,
             B.RESIZE_BILINEAR: 3, B.RESIZE_NEAREST_NEIGHBOR: 3}
 ROOT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "fixtures")
@@ -666,6 +667,46 @@ def recurrent():
         emit(f"{name}_f32", m, [i], [y], [x])
 
 
+def signal():
+    """Fourier transforms with complex tensors between, and integers that say shapes."""
+    global rng
+    rng = np.random.default_rng(31)
+    for name, shape, lengths, last in (("frames", (3, 1, 30), (1, 32), B.COMPLEX_ABS),
+                                       ("cut", (2, 5, 20), (4, 16), B.REAL),
+                                       ("padded", (2, 3, 10), (8, 16), B.IMAG)):
+        m = Model()
+        x = real(*shape)
+        out = (shape[0], lengths[0], lengths[1] // 2 + 1)
+        i = m.tensor(x.shape, x.dtype)
+        spectrum = m.tensor(out, np.complex64)
+        m.op(B.RFFT2D, [i, m.const(np.array(lengths), np.int32)], [spectrum], "Rfft2dOptions")
+        wide = m.tensor((1, *out), np.complex64)
+        m.op(B.EXPAND_DIMS, [spectrum, m.const(np.array(0), np.int32)], [wide], "ExpandDimsOptions")
+        y = m.tensor((1, *out), np.float32)
+        m.op(last, [wide], [y])
+        emit(f"rfft2d_{name}_f32", m, [i], [y], [x])
+    for name, code, options in (("div", B.FLOOR_DIV, "FloorDivOptions"),
+                                ("mod", B.FLOOR_MOD, "FloorModOptions")):
+        m = Model()
+        x = np.array([-7, -6, -1, 0, 1, 6, 7, 2147483647], np.int32)
+        i = m.tensor(x.shape, x.dtype)
+        divisors = m.const(np.array([3, 3, -4, 5, -2, -3, 7, -5]), np.int32)
+        y = m.tensor(x.shape, x.dtype)
+        m.op(code, [i, divisors], [y], options)
+        emit(f"floor_{name}_i32", m, [i], [y], [x])
+    m = Model()
+    x = real(2, 5)
+    i = m.tensor(x.shape, x.dtype)
+    steps = m.tensor((4,), np.float32)
+    m.op(B.RANGE, [m.const(np.array(v), np.float32) for v in (3.0, -1.0, -1.25)], [steps],
+         "RangeOptions")
+    column = m.tensor((4, 1, 1), np.float32)
+    m.op(B.RESHAPE, [steps, m.const(np.array([4, 1, 1]), np.int32)], [column], "ReshapeOptions")
+    y = m.tensor((4, 2, 5), np.float32)
+    m.op(B.ADD, [i, column], [y], "AddOptions")
+    emit("range_f32", m, [i], [y], [x])
+
+
 def main():
     ROOT.mkdir(exist_ok=True)
     for old in ROOT.iterdir():
@@ -763,6 +804,7 @@ def main():
     finders()
     more_reductions()
     recurrent()
+    signal()
     return 0
 
 

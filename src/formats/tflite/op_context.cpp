@@ -16,11 +16,14 @@ namespace {
 constexpr size_t kMaxMadeBytes = size_t{1} << 28;
 }  // namespace
 
-TensorTable::TensorTable(ir::Builder& b, const ModelInfo& model)
-    : b_(b), model_(model), values_(model.tensors.size(), kNoValue) {}
+TensorTable::TensorTable(ir::Builder& b, const Subgraph& graph)
+    : b_(b),
+      graph_(graph),
+      values_(graph.tensors.size(), kNoValue),
+      is_set_(graph.tensors.size(), false) {}
 
 const TensorInfo& TensorTable::info(int32_t tensor) const {
-  return model_.tensors[static_cast<size_t>(tensor)];
+  return graph_.tensors[static_cast<size_t>(tensor)];
 }
 
 Result<TensorType> TensorTable::type(int32_t tensor) const {
@@ -63,6 +66,16 @@ Result<ValueId> TensorTable::value(int32_t tensor) {
 
 void TensorTable::set_value(int32_t tensor, ValueId value) {
   values_[static_cast<size_t>(tensor)] = value;
+  is_set_[static_cast<size_t>(tensor)] = true;
+}
+
+void TensorTable::clear_set() {
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (is_set_[i]) values_[i] = kNoValue;
+  }
+  std::erase_if(weights_,
+                [&](const auto& w) { return is_set_[static_cast<size_t>(w.first.first)]; });
+  is_set_.assign(is_set_.size(), false);
 }
 
 ValueId& TensorTable::shared_weight(int32_t tensor, const std::string& form) {
@@ -162,6 +175,18 @@ ValueId OpContext::parameter(const std::string& name, int32_t tensor, Tensor dat
   info.layer = colon == std::string::npos ? b.origin() : b.origin().substr(colon + 1);
   info.name = name;
   return b.parameter(tensors_.info(tensor).name, std::move(data), std::move(info));
+}
+
+Result<ValueId> OpContext::real_or_imaginary(int64_t which) const {
+  EW_TRY(const ValueId x, in(0));
+  std::vector<int64_t> shape = type(x).shape.dims();
+  std::vector<int64_t> begin(shape.size(), 0);
+  std::vector<int64_t> end(shape.size(), INT64_MAX);
+  begin.back() = which;
+  end.back() = which + 1;
+  shape.pop_back();
+  const ValueId part = b.add(ops::kSlice, {x}, {{"begin", begin}, {"end", end}});
+  return b.add(ops::kReshape, {part}, {{"shape", std::move(shape)}});
 }
 
 ValueId OpContext::typed(ValueId id, const TensorType& type) const {
