@@ -51,6 +51,8 @@ class Operate {
   void add_routes();
   void update_metrics();
   void update_ledger_metrics();
+  void update_input_metrics(const LedgerRow& sum);
+  void update_drift_metrics(const std::string& where, const std::vector<DriftState>& states);
   host::HttpResponse health() const;
   std::string alerts_json() const;
   void command(const host::HttpRequest& request, const std::shared_ptr<host::HttpReply>& reply);
