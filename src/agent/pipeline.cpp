@@ -284,7 +284,7 @@ void Pipeline::refresh_ledger() {
     if (stream->hidden_count() == 0) continue;
     const uint32_t row =
         ledger_.row(LedgerKind::kRedaction, stream->plan().name, stream->plan().picture->output);
-    ledger_.at(row).accepted = stream->hidden_count();
+    ledger_.set_accepted(row, stream->hidden_count());
   }
 }
 
