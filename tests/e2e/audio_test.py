@@ -2,6 +2,7 @@
 """The agent's source of sound, through ALSA: its `file` plug-in over `null` stands for the microphone.
 That neither paces nor ends, so that each test takes a known number of samples."""
 
+import errno
 import json
 import math
 import os
@@ -9,11 +10,13 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 import unittest
 import wave
 from pathlib import Path
 
 from edgewise import ROOT, EdgewiseTest
+from faults import Faults, shim
 
 # Bytes are read as they are: S16, one channel.
 ALSA = """
@@ -148,6 +151,46 @@ class AudioTest(MicrophoneTest):
                 (", lenght: 1s", "length")]:
             done = self.run_edgewise("check", self.write("app.yaml", APP % words), expect=3)
             self.assertIn(message, done.stderr)
+
+
+@unittest.skipUnless(shim(), "EW_FAULT_SHIM names no library")
+class AudioFaultTest(MicrophoneTest):
+    def drops(self):
+        sources = self.run_json("ledger", "app.yaml")["sources"]
+        return sources.get("mic", {}).get("mic", {}).get("dropped", {}).get("overload", 0)
+
+    def accepted(self):
+        return self.run_json("ledger", "app.yaml")["sources"].get("mic", {}).get("mic", {}).get(
+            "accepted", 0)
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it did not happen in time")
+            time.sleep(0.02)
+
+    def test_overruns_are_counted_and_a_device_that_is_pulled_out_comes_back(self):
+        self.write_sound([sample(i) for i in range(RATE)])
+        faults = Faults(self.folder)
+        app = self.write("app.yaml", APP % ", length: 1s, retry_max: 500ms")
+        with open(self.path("log"), "w") as log:
+            agent = subprocess.Popen(["edgewise", "run", app], cwd=self.folder, stderr=log,
+                                     stdout=subprocess.DEVNULL, env=faults.environment)
+        self.addCleanup(agent.wait)
+        self.addCleanup(agent.kill)
+        self.wait_for(lambda: (self.folder / "state/ledger").exists() and self.accepted() > 0)
+        self.assertEqual(self.drops(), 0)
+        faults.fail_sound(errno.EPIPE)
+        self.wait_for(lambda: self.drops() > 0)
+        log = Path(self.path("log"))
+        self.assertNotIn("cannot read on", log.read_text())
+        faults.fail_sound(errno.ENODEV)
+        self.wait_for(lambda: "microphone: cannot read on: No such device" in log.read_text())
+        self.wait_for(lambda: log.read_text().count("mic: connected") == 2)
+        before = self.accepted()
+        self.wait_for(lambda: self.accepted() > before)
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(30), 0)
 
 
 SPEECH = Path("/usr/share/sounds/alsa")
