@@ -185,6 +185,8 @@ class Outbox final : public Consumer, public Outlet {
   SendResult offer(Lane& lane, const Entry& entry);
   SendResult offer_direct(Lane& lane, const Row& row, const Route& route, uint64_t number);
   void enqueue(Lane& lane, Entry entry);
+  /// So many bytes more are in the logs.
+  void note_logged(size_t bytes);
   bool make_room(Lane& lane, size_t bytes);
   void drop_entry(Lane& lane, size_t index, DropReason reason);
   void settle(const Entry& entry);
