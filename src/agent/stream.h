@@ -106,6 +106,9 @@ class Stream final : public Consumer {
   uint64_t late_count() const { return late_count_; }
   uint64_t undefined_count() const { return undefined_count_; }
 
+  /// Another model than before runs under the plan's name.
+  void refresh_model();
+
   void save(ByteWriter& out) const;
   bool load(ByteReader& in);
   void visit_held(const std::function<void(const CoverSet&)>& visit) const {
