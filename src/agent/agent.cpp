@@ -44,7 +44,7 @@ void Agent::Impl::finish_if_done() {
     record();
     pipeline->tick(last_clock_us);
     pipeline->finish();
-    for (const auto& outbox : pipeline->outboxes()) outbox->flush();
+    for (const auto& outbox : pipeline->outboxes()) outbox->hurry();
   }
   if (!pending.empty()) return;
   for (const auto& outbox : pipeline->outboxes()) {
@@ -77,13 +77,13 @@ void Agent::Impl::begin_stop() {
     // The commit's own call comes through the loop; everything pending is durable by now.
     if (flushed.ok() && !pending.empty()) committed(pending.back().sequence);
   }
-  for (const auto& outbox : pipeline->outboxes()) outbox->flush();
   drain_until_us = loop->steady_us() + kDrainUs;
   drain();
 }
 
 /// Waits for answers to what is on its way; what is stored can wait for the next start.
 void Agent::Impl::drain() {
+  for (const auto& outbox : pipeline->outboxes()) outbox->hurry();
   for (const auto& outbox : pipeline->outboxes()) {
     if (outbox->queued() == 0 || outbox->state() != LinkState::kConnected) continue;
     if (loop->steady_us() >= drain_until_us) break;

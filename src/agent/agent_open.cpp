@@ -18,7 +18,7 @@ Status Agent::Impl::open() {
   last_steady_us = loop->steady_us();
   EW_TRY(storage, storage_key(*app));
   if (!app->state.empty()) EW_TRY_VOID(open_state());
-  EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger"));
+  EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger", storage));
   EW_TRY(operate, Operate::create(*app));
   if (operate) options.load_model = operate->timed(options.load_model);
   std::vector<Error> errors;
@@ -213,6 +213,7 @@ Status Agent::Impl::start_connections() {
     EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
     sinks.push_back(std::move(sink));
     Outbox& outbox = *pipeline->outboxes()[i];
+    outbox.store_while_away(!is_durable);
     outbox.attach(sinks.back().get());
     EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
     outbox.pump();

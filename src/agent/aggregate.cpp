@@ -8,7 +8,8 @@ namespace ew::agent {
 
 bool keeps_values(AggregateKind kind) {
   return kind == AggregateKind::kMedian || kind == AggregateKind::kPercentile ||
-         kind == AggregateKind::kDistinct || kind == AggregateKind::kList;
+         kind == AggregateKind::kDistinct || kind == AggregateKind::kList ||
+         kind == AggregateKind::kSignal;
 }
 
 void AggregateState::add(AggregateKind kind, double value, int64_t time_us) {
@@ -59,6 +60,10 @@ void AggregateState::add(AggregateKind kind, double value, int64_t time_us) {
     case AggregateKind::kList:
       values_.push_back(value);
       break;
+    case AggregateKind::kSignal:
+      values_.push_back(static_cast<double>(time_us));
+      values_.push_back(value);
+      break;
   }
 }
 
@@ -101,6 +106,7 @@ double AggregateState::result(AggregateKind kind, double parameter) const {
       return static_cast<double>(std::ranges::unique(sorted).begin() - sorted.begin());
     }
     case AggregateKind::kList:
+    case AggregateKind::kSignal:
       return kUndefined;
     default:
       return a_;

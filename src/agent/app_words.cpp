@@ -250,6 +250,11 @@ constexpr WordDef kFeatureWords[] = {
      .kind = K::kTexts,
      .help = "fields whose values in the window are the signals",
      .is_required = true},
+    {.name = "length",
+     .kind = K::kInteger,
+     .help = "samples, at even times, that a window by time is brought to",
+     .min = 2,
+     .max = 100'000},
     {.name = "output", .kind = K::kTexts, .help = "names of the new fields", .is_required = true}};
 
 constexpr WordDef kStreamModelWords[] = {
@@ -297,7 +302,7 @@ constexpr WordDef kStreamWords[] = {
     {.name = "select", .kind = K::kMap, .help = "fields of the window's result, by name"},
     {.name = "features",
      .kind = K::kMap,
-     .help = "signal features over a count window",
+     .help = "signal features over a window",
      .words = kFeatureWords},
     {.name = "model", .kind = K::kMap, .help = "runs a model", .words = kStreamModelWords},
     {.name = "having", .kind = K::kExpression, .help = "only these results go on"},

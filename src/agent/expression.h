@@ -58,6 +58,13 @@ struct ExpressionScope {
   size_t* cell_count = nullptr;
 };
 
+/// A drift function in an expression: its call as text, and where its state is.
+struct DriftUse {
+  std::string text;
+  uint32_t cell = 0;
+  bool is_count = false;  ///< of changes; else the statistic itself
+};
+
 class Expression {
  public:
   Expression() = default;
@@ -69,6 +76,8 @@ class Expression {
   const std::string& text() const { return text_; }
   /// The one field that the expression is, or the first that it reads; "" if none.
   const std::string& first_field() const { return first_field_; }
+
+  const std::vector<DriftUse>& drifts() const { return drifts_; }
 
   /// Whether it reads fields of a record itself, outside of aggregates.
   bool reads_fields() const;
@@ -86,6 +95,7 @@ class Expression {
   std::vector<std::string> texts_;
   std::string text_;
   std::string first_field_;
+  std::vector<DriftUse> drifts_;
 };
 
 enum class AggregateKind : uint8_t {
@@ -104,7 +114,8 @@ enum class AggregateKind : uint8_t {
   kMedian,
   kPercentile,
   kDistinct,
-  kList,  ///< the values in order, for models and features; has no value of its own
+  kList,    ///< the values in order, for models and features; has no value of its own
+  kSignal,  ///< the same, each behind its time in microseconds since 1970
 };
 
 struct AggregateCall {

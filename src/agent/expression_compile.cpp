@@ -86,6 +86,8 @@ constexpr FunctionDef kFunctions[] = {
     {"zscore", 2, 2, false, "deviations from the mean of the last n records or of a duration"},
     {"page_hinkley", 2, 2, false,
      "how far the sum of rises above the mean plus the second argument has climbed: drift upwards"},
+    {"adwin", 2, 2, false,
+     "whether the mean has changed, found at this record; the second is the chance of an error"},
     {"psi", 2, 2, false, "population stability of the last n records against the first n"},
     {"avg", 1, 2, true, "mean; with a second argument over the last n records or a duration"},
     {"min", 1, 2, true, "least; with two numbers the smaller; over a duration as avg"},
@@ -356,7 +358,7 @@ class ExpressionCompiler {
                           def->min_arguments, " to ", def->max_arguments, " arguments, found ",
                           arguments);
     }
-    if (name == "ewma" || name == "page_hinkley" ||
+    if (name == "ewma" || name == "page_hinkley" || name == "adwin" ||
         (find_row(kRolling, name) != nullptr && arguments == 2 && !is_pair(name))) {
       return call_with_constant(name, start);
     }
@@ -457,7 +459,17 @@ class ExpressionCompiler {
       }
       return emit(Op::kEwma, 0, cell, number.value);
     }
+    if (name == "page_hinkley" || name == "adwin" || name == "psi") {
+      expression_.drifts_.push_back(
+          {std::string(text_.substr(start, at_ - start)), cell, name == "adwin"});
+    }
     if (name == "page_hinkley") return emit(Op::kPageHinkley, 0, cell, number.value);
+    if (name == "adwin") {
+      if (number.is_duration || !(number.value > 0 && number.value < 1)) {
+        return fail("adwin() expects a chance of error above 0 and below 1, such as 0.002", start);
+      }
+      return emit(Op::kAdwin, 0, cell, number.value);
+    }
     if (name == "psi" && (number.is_duration || number.value < 20 || number.value > 10'000)) {
       return fail("psi() expects 20 to 10000 records", start);
     }

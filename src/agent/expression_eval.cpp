@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "agent/drift.h"
 #include "agent/expression_op.h"
 
 namespace ew::agent {
@@ -197,54 +198,6 @@ double statistic(std::span<const std::pair<int64_t, double>> recent, Rolling wha
   return std::sqrt(squares / (n - 1));
 }
 
-/// Page's test for a rise of the mean (Page 1954, Hinkley 1971): the cumulated deviation from the
-/// running mean plus `tolerance`, above its least value so far.
-double page_hinkley(Cell& cell, double x, double tolerance) {
-  // recent: count and mean, then cumulated sum and its least.
-  if (cell.recent.empty()) cell.recent = {{0, 0.0}, {0, 0.0}, {0, 0.0}};
-  auto& [count, mean] = cell.recent[0];
-  double& sum = cell.recent[1].second;
-  double& least = cell.recent[2].second;
-  if (std::isnan(x)) return sum - least;
-  ++count;
-  mean += (x - mean) / static_cast<double>(count);
-  sum += x - mean - tolerance;
-  least = std::min(least, sum);
-  return sum - least;
-}
-
-/// Population stability index over tenths of the first n values: sum of (p - q) ln(p / q), with the
-/// first n values as q and the last n as p. Above 0.25 is commonly called a shift.
-double population_stability(Cell& cell, double x, int64_t time_us, size_t n) {
-  auto& recent = cell.recent;  // the first n, sorted, then the last ones
-  if (!std::isnan(x)) {
-    recent.emplace_back(time_us, x);
-    if (recent.size() == n) std::ranges::sort(recent, {}, &std::pair<int64_t, double>::second);
-    if (recent.size() > 2 * n) recent.erase(recent.begin() + static_cast<std::ptrdiff_t>(n));
-  }
-  if (recent.size() < 2 * n) return nan_value();
-  constexpr size_t kBins = 10;
-  double reference[kBins] = {};
-  double current[kBins] = {};
-  const auto bin_of = [&](double value) {
-    size_t bin = 0;
-    while (bin + 1 < kBins && value > recent[(bin + 1) * n / kBins].second) ++bin;
-    return bin;
-  };
-  for (size_t i = 0; i < n; ++i) {
-    reference[bin_of(recent[i].second)] += 1;
-    current[bin_of(recent[n + i].second)] += 1;
-  }
-  double sum = 0;
-  for (size_t bin = 0; bin < kBins; ++bin) {
-    // Half a value in empty bins keeps the logarithm finite.
-    const double q = std::max(reference[bin], 0.5) / static_cast<double>(n);
-    const double p = std::max(current[bin], 0.5) / static_cast<double>(n);
-    sum += (p - q) * std::log(p / q);
-  }
-  return sum;
-}
-
 }  // namespace
 
 double roll(Cell& cell, Rolling what, double value, int64_t time_us, double span,
@@ -409,6 +362,9 @@ Value Expression::evaluate(const EvalContext& c) const {
       case Op::kPsi:
         stack[top - 1] = Value::of(population_stability(
             c.cells[step.index], number_at(1), c.time_us, static_cast<size_t>(-step.number)));
+        break;
+      case Op::kAdwin:
+        stack[top - 1] = adwin(c.cells[step.index], number_at(1), step.number);
         break;
       case Op::kZscore: {
         Cell& cell = c.cells[step.index];

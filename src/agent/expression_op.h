@@ -62,6 +62,7 @@ enum class Expression::Op : uint8_t {
   kZscore,
   kPageHinkley,
   kPsi,
+  kAdwin,
 };
 
 constexpr size_t kMaxSteps = 512;

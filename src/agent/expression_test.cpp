@@ -137,9 +137,9 @@ TEST_CASE("json_scan: reads wanted fields, also inside objects, and refuses what
   CHECK(values[deep].is_missing());
   REQUIRE(fault(R"({"a":12345678901234567890})") == JsonFault::kNone);
   CHECK(values[a].number == 12345678901234567890.0);
-  for (const char* text : {"", "{", "[]", "{\"a\":01}", "{\"a\":1,}", "{\"a\" 1}", "{\"a\":tru}",
-                           "{\"a\":1} x", "{\"a\":\"\\x\"}", "{\"a\":1.}", "{a:1}", "{\"a\":-}",
-                           "{\"\xfe\":1}"}) {
+  for (const char* text :
+       {"", "{", "[]", "{\"a\":01}", "{\"a\":1,}", "{\"a\" 1}", "{\"a\":tru}", "{\"a\":1} x",
+        "{\"a\":\"\\x\"}", "{\"a\":1.}", "{a:1}", "{\"a\":-}", "{\"\xfe\":1}"}) {
     CHECK_MESSAGE(fault(text) == JsonFault::kSyntax, text);
   }
   CHECK(fault(R"({"a":1,"a":2})") == JsonFault::kDuplicate);

@@ -150,7 +150,7 @@ Status JournalPlayer::play_record(ByteReader& in) {
   if (before) before(record.arrival_us);
   if (numbers_[source] < 0) {
     const uint32_t row = ledger_.row(LedgerKind::kInput, names_[source], "");
-    ++ledger_.at(row).accepted;
+    ledger_.accept(row);
     ledger_.drop(row, 1, DropReason::kNoSource);
     return {};
   }

@@ -4,12 +4,15 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "agent/bytes_io.h"
+#include "agent/name_cipher.h"
 #include "agent/record.h"
 #include "base/result.h"
 
@@ -44,8 +47,11 @@ class Ledger {
   static constexpr size_t kMaxRows = 1 << 18;
 
   /// Opens or creates the file; an empty path keeps the rows in memory only. Rows of a file that
-  /// was there are kept. Errors: kIo; kInvalidData if it is no ledger.
-  static Result<std::unique_ptr<Ledger>> open(const std::string& path);
+  /// was there are kept. With a key the names stand encrypted in the file. Errors: kIo;
+  /// kInvalidData if it is no ledger; kInvalidArgument if it was begun with a key and there is
+  /// none, or without.
+  static Result<std::unique_ptr<Ledger>> open(const std::string& path,
+                                              const std::optional<host::SecretKey>& key = {});
   ~Ledger();
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
@@ -53,12 +59,35 @@ class Ledger {
   /// The number of the row, made if need be. Numbers never change. Beyond kMaxRows everything of
   /// a kind goes to one row "(other)".
   uint32_t row(LedgerKind kind, std::string_view first, std::string_view second);
-  LedgerRow& at(uint32_t row) { return rows_[row]; }
+  /// Its names may be encrypted: see named().
+  const LedgerRow& at(uint32_t row) const { return rows_[row]; }
+  /// A copy with readable names.
+  LedgerRow named(uint32_t row) const;
   size_t size() const;
 
+  void accept(uint32_t row, uint64_t count = 1) {
+    rows_[row].accepted += count;
+    sum_of(row).accepted += count;
+  }
+  /// The output that was accepted last is none.
+  void take_back(uint32_t row) {
+    --rows_[row].accepted;
+    --sum_of(row).accepted;
+  }
+  /// `count` records; of kEgress and kSource bytes.
+  void deliver(uint32_t row, uint64_t count) {
+    rows_[row].delivered += count;
+    sum_of(row).delivered += count;
+  }
   void drop(uint32_t row, uint64_t count, DropReason reason) {
     rows_[row].dropped[static_cast<size_t>(reason)] += count;
+    sum_of(row).dropped[static_cast<size_t>(reason)] += count;
   }
+  /// For a count that is kept elsewhere.
+  void set_accepted(uint32_t row, uint64_t count) { accept(row, count - rows_[row].accepted); }
+
+  /// One for each source, its keys' rows together, and one for each row of another kind.
+  const std::deque<LedgerRow>& sums() const { return sums_; }
 
   /// All counts become 0; rows keep their numbers.
   void reset_counts();
@@ -69,18 +98,27 @@ class Ledger {
   /// with this reason. Returns how many.
   uint64_t settle_unheld(const std::vector<uint64_t>& held, DropReason reason);
 
-  /// A copy of the rows in a file, also of a running agent. Errors: kNotFound, kInvalidData.
-  static Result<std::vector<LedgerRow>> read(const std::string& path);
+  /// A copy of the rows in a file, also of a running agent. Errors: kNotFound, kInvalidData,
+  /// kInvalidArgument as open().
+  static Result<std::vector<LedgerRow>> read(const std::string& path,
+                                             const std::optional<host::SecretKey>& key = {});
 
  private:
   struct Index;
   Ledger(int fd, LedgerRow* map);
+  Status check_header(const std::string& path, size_t bytes);
   Status grow(size_t rows);
+  LedgerRow& sum_of(uint32_t row) { return sums_[sum_of_row_[row]]; }
+  void add_sum(const LedgerRow& row);
+  void count_sums();
 
   int fd_ = -1;
   LedgerRow* map_ = nullptr;   // row 0 is the file's header
   LedgerRow* rows_ = nullptr;  // map_ + 1
   size_t capacity_ = 0;
+  std::optional<NameCipher> cipher_;
+  std::deque<LedgerRow> sums_;
+  std::vector<uint32_t> sum_of_row_;
   std::unique_ptr<Index> index_;
 };
 

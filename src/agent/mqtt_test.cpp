@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <tuple>
 #include <type_traits>
 
 #include "agent/app.h"
@@ -94,6 +95,22 @@ struct FromYaml {
   std::vector<WordDef> words;  ///< the type's and those of all
   Result<std::unique_ptr<Made>> made = invalid_argument("none");
 };
+
+/// Topic, payload and packet id of a PUBLISH.
+std::tuple<std::string, std::string, uint16_t> published(const BrokerPacket& packet) {
+  host::MqttPublish publish;
+  REQUIRE(host::parse_publish(MqttVersion::k5, packet.flags, packet.body, publish) == nullptr);
+  return {std::string(publish.topic), std::string(host::as_text(publish.payload)),
+          publish.packet_id};
+}
+
+Output numbered(uint64_t ticket, std::string_view key) {
+  Output out;
+  out.ticket = ticket;
+  out.key = key;
+  out.payload = "{}";
+  return out;
+}
 
 }  // namespace
 
@@ -234,6 +251,93 @@ TEST_CASE("mqtt sink: outputs carry their ids, resent ones say so, answers come 
   mqtt.stop();
 }
 
+TEST_CASE("mqtt sink: a message of several outputs is answered for each of them") {
+  const auto loop = host::EventLoop::create().value();
+  ScriptedBroker broker(*loop);
+  broker.answer(MqttVersion::k5, false);
+  FromYaml<Sink> sink(kMqttSink,
+                      str("server: mqtt://127.0.0.1:", broker.port(),
+                          "\ntopic: out/{key}\nids: false\nmax_batch: 2\nmax_in_flight: 2\n"));
+  REQUIRE_MESSAGE(sink.made.ok(), sink.made.error().message);
+  FakeOutlet outlet;
+  Sink& mqtt = **sink.made;
+  REQUIRE(mqtt.start({*loop, outlet}).ok());
+  REQUIRE(run_until(*loop, [&] { return outlet.state == LinkState::kConnected; }));
+  broker.take();
+  CHECK(mqtt.send(numbered(1, "a")) == SendResult::kInFlight);
+  CHECK(mqtt.send(numbered(2, "b")) == SendResult::kInFlight);
+  CHECK(mqtt.ready());
+  CHECK(mqtt.send(numbered(3, "b")) == SendResult::kInFlight);
+  CHECK_FALSE(mqtt.ready());  // a message is full
+  settle(*loop);
+  CHECK(broker.take().empty());  // nothing leaves from send()
+  mqtt.flush();
+  REQUIRE(run_until(*loop, [&] { return broker.count(MqttType::kPublish) == 2; }));
+  CHECK_FALSE(mqtt.ready());  // two are in flight
+  const std::vector<BrokerPacket> packets = broker.take();
+  const auto [topic_a, body_a, id_a] = published(packets[0]);
+  const auto [topic_b, body_b, id_b] = published(packets[1]);
+  CHECK(topic_a == "out/a");
+  CHECK(body_a == "[{}]");
+  CHECK(topic_b == "out/b");
+  CHECK(body_b == "[{},{}]");
+  CHECK(outlet.done.empty());
+  std::vector<uint8_t> answers;
+  host::write_ack(MqttVersion::k5, MqttType::kPuback, id_b, 0, answers);
+  host::write_ack(MqttVersion::k5, MqttType::kPuback, id_a, 0x97, answers);
+  broker.send(answers);
+  REQUIRE(run_until(*loop, [&] { return outlet.done.size() == 2 && outlet.refusals.size() == 1; }));
+  CHECK(outlet.done == std::vector<uint64_t>{2, 3});
+  CHECK(outlet.refusals.contains(1));
+  // A lost connection gives back what was published and what was gathered.
+  CHECK(mqtt.send(numbered(4, "a")) == SendResult::kInFlight);
+  mqtt.flush();
+  CHECK(mqtt.send(numbered(5, "a")) == SendResult::kInFlight);
+  broker.drop_connection();
+  REQUIRE(run_until(*loop, [&] { return outlet.resets == 1; }));
+  REQUIRE(run_until(*loop, [&] { return outlet.state == LinkState::kConnected; }));
+  broker.take();
+  mqtt.flush();
+  settle(*loop);
+  CHECK(broker.take().empty());
+  CHECK(outlet.done.size() == 2);
+  mqtt.stop();
+}
+
+TEST_CASE("mqtt sink: outputs wait for company, but not beside an alert or at the end") {
+  const auto loop = host::EventLoop::create().value();
+  ScriptedBroker broker(*loop);
+  broker.answer(MqttVersion::k5, false);
+  FromYaml<Sink> sink(
+      kMqttSink,
+      str("server: mqtt://127.0.0.1:", broker.port(),
+          "\ntopic: out\nqos: 0\nids: false\nmax_batch: 9\nmax_wait: 60s\nformat: lines\n"));
+  REQUIRE_MESSAGE(sink.made.ok(), sink.made.error().message);
+  FakeOutlet outlet;
+  Sink& mqtt = **sink.made;
+  REQUIRE(mqtt.start({*loop, outlet}).ok());
+  REQUIRE(run_until(*loop, [&] { return outlet.state == LinkState::kConnected; }));
+  broker.take();
+  CHECK(mqtt.is_acknowledged());  // not delivered at once
+  CHECK(mqtt.send(numbered(1, "")) == SendResult::kInFlight);
+  mqtt.flush();
+  settle(*loop);
+  CHECK(outlet.done.empty());
+  Output alert = numbered(2, "");
+  alert.priority = Priority::kAlert;
+  CHECK(mqtt.send(alert) == SendResult::kInFlight);
+  mqtt.flush();
+  CHECK(outlet.done == std::vector<uint64_t>{1, 2});
+  REQUIRE(run_until(*loop, [&] { return broker.count(MqttType::kPublish) == 1; }));
+  CHECK(std::get<1>(published(broker.take()[0])) == "{}\n{}");
+  CHECK(mqtt.send(numbered(3, "")) == SendResult::kInFlight);
+  mqtt.flush();
+  CHECK(outlet.done.size() == 2);
+  mqtt.hurry();
+  CHECK(outlet.done.size() == 3);
+  mqtt.stop();
+}
+
 TEST_CASE("mqtt source and sink: settings that cannot work say where") {
   const auto source_error = [](const std::string& text) {
     const FromYaml<Source> made(kMqttSource, text);
@@ -249,6 +353,10 @@ TEST_CASE("mqtt source and sink: settings that cannot work say where") {
   const FromYaml<Sink> place(kMqttSink, "topic: out/{keys}\n");
   REQUIRE_FALSE(place.made.ok());
   CHECK(place.made.error().message.find("'keys' in braces") != std::string::npos);
+  const FromYaml<Sink> alone(kMqttSink, "topic: out\nmax_wait: 1s\n");
+  REQUIRE_FALSE(alone.made.ok());
+  CHECK(alone.made.error().message.find("app.yaml:2:") == 0);
+  CHECK(alone.made.error().message.find("set max_batch too") != std::string::npos);
 }
 
 }  // namespace ew::agent

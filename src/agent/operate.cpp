@@ -172,7 +172,7 @@ void Operate::add_routes() {
                  [this](const HttpRequest&, const Reply& reply) {
                    std::vector<LedgerRow> rows;
                    for (uint32_t row = 0; row < view_->ledger.size(); ++row)
-                     rows.push_back(view_->ledger.at(row));
+                     rows.push_back(view_->ledger.named(row));
                    reply->send(200, kJson, ledger_json(rows));
                  });
   server_->route(

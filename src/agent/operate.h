@@ -54,6 +54,8 @@ class Operate {
   void add_routes();
   void update_metrics();
   void update_ledger_metrics();
+  void update_input_metrics(const LedgerRow& sum);
+  void update_drift_metrics(const std::string& where, const std::vector<DriftState>& states);
   host::HttpResponse health() const;
   std::string alerts_json() const;
   std::string models_json() const;

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <map>
 
 #include "agent/operate.h"
 
@@ -38,10 +37,7 @@ void Operate::note_snapshot(size_t bytes) {
 }
 
 void Operate::update_ledger_metrics() {
-  Ledger& ledger = view_->ledger;
-  std::map<std::string, LedgerRow> inputs;
-  for (uint32_t number = 0; number < ledger.size(); ++number) {
-    const LedgerRow& row = ledger.at(number);
+  for (const LedgerRow& row : view_->ledger.sums()) {
     const std::string first(row.first());
     const std::string second(row.second());
     switch (row.kind) {
@@ -53,13 +49,9 @@ void Operate::update_ledger_metrics() {
                                   {{"source", first}}),
                  row.delivered);
         break;
-      case LedgerKind::kInput: {
-        LedgerRow& sum = inputs[first];
-        sum.accepted += row.accepted;
-        sum.delivered += row.delivered;
-        for (size_t i = 0; i < kDropReasonCount; ++i) sum.dropped[i] += row.dropped[i];
+      case LedgerKind::kInput:
+        update_input_metrics(row);
         break;
-      }
       case LedgerKind::kEgress:
         raise_to(metrics_.counter("edgewise_messages_out_total", "Outputs that left",
                                   {{"from", first}, {"sink", second}}),
@@ -81,21 +73,39 @@ void Operate::update_ledger_metrics() {
         break;
     }
   }
-  for (const auto& [source, sum] : inputs) {
-    raise_to(metrics_.counter("edgewise_messages_delivered_total",
-                              "Messages whose result was delivered", {{"source", source}}),
-             sum.delivered);
-    metrics_
-        .gauge("edgewise_messages_held", "Messages that windows and queues hold",
-               {{"source", source}})
-        .set(static_cast<double>(sum.queued()));
-    for (size_t i = 0; i < kDropReasonCount; ++i) {
-      if (sum.dropped[i] == 0) continue;
-      raise_to(
-          metrics_.counter("edgewise_messages_dropped_total",
-                           "Messages that did not get through, by reason",
-                           {{"source", source}, {"reason", to_string(static_cast<DropReason>(i))}}),
-          sum.dropped[i]);
+}
+
+/// Of all keys of a source together.
+void Operate::update_input_metrics(const LedgerRow& sum) {
+  const std::string source(sum.first());
+  raise_to(metrics_.counter("edgewise_messages_delivered_total",
+                            "Messages whose result was delivered", {{"source", source}}),
+           sum.delivered);
+  metrics_
+      .gauge("edgewise_messages_held", "Messages that windows and queues hold",
+             {{"source", source}})
+      .set(static_cast<double>(sum.queued()));
+  for (size_t i = 0; i < kDropReasonCount; ++i) {
+    if (sum.dropped[i] == 0) continue;
+    raise_to(metrics_.counter(
+                 "edgewise_messages_dropped_total", "Messages that did not get through, by reason",
+                 {{"source", source}, {"reason", to_string(static_cast<DropReason>(i))}}),
+             sum.dropped[i]);
+  }
+}
+
+void Operate::update_drift_metrics(const std::string& where,
+                                   const std::vector<DriftState>& states) {
+  for (const DriftState& state : states) {
+    const host::MetricLabels labels = {{"in", where}, {"statistic", state.text}};
+    if (state.is_count) {
+      raise_to(metrics_.counter("edgewise_drift_changes_total",
+                                "Changes of the mean that adwin() has found, of all keys", labels),
+               static_cast<uint64_t>(state.value));
+    } else {
+      metrics_
+          .gauge("edgewise_drift", "Greatest value of the drift statistic now, of all keys", labels)
+          .set(state.value);
     }
   }
 }
@@ -120,7 +130,11 @@ void Operate::update_metrics() {
     metrics_.gauge("edgewise_queue_age_seconds", "Age of the oldest output that waits", sink)
         .set(static_cast<double>(outbox->oldest_age_us()) / 1e6);
   }
+  for (const auto& stream : view_->pipeline.streams()) {
+    update_drift_metrics(stream->plan().name, stream->drifts());
+  }
   for (const auto& rule : view_->pipeline.rules()) {
+    update_drift_metrics(rule->plan().name, rule->drifts());
     metrics_
         .gauge("edgewise_alerts_active", "Alerts that are raised now",
                {{"rule", rule->plan().name}})

@@ -49,11 +49,10 @@ void Outbox::renumber_rows() {
 bool Outbox::can_spill() const { return lanes_[0].store != nullptr; }
 
 void Outbox::count_delivered(const CoverSet& cover, uint32_t egress_row, size_t bytes) {
-  ++ledger_.at(sink_row_).delivered;
-  LedgerRow& egress = ledger_.at(egress_row);
-  ++egress.accepted;
-  egress.delivered += bytes;
-  cover.for_each([&](const CoverSet::Item& item) { ledger_.at(item.row).delivered += item.count; });
+  ledger_.deliver(sink_row_, 1);
+  ledger_.accept(egress_row);
+  ledger_.deliver(egress_row, bytes);
+  cover.for_each([&](const CoverSet::Item& item) { ledger_.deliver(item.row, item.count); });
 }
 
 void Outbox::count_dropped(const CoverSet& cover, DropReason reason) {
@@ -65,13 +64,13 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
   const Route& route = routes_[port];
   Lane& lane = lanes_[static_cast<size_t>(route.priority)];
   const uint64_t number = lane.next_number++;
-  ++ledger_.at(sink_row_).accepted;
+  ledger_.accept(sink_row_);
   const std::string_view payload = row.raw;
   CoverSet cover = fate.claim();
   if (is_replaying_ && lane.store != nullptr) {
     // The log has it, and is settled on its own.
     if (lane.store->was_logged(number)) {
-      --ledger_.at(sink_row_).accepted;
+      ledger_.take_back(sink_row_);
       return;
     }
     if (const auto reason = lane.store->dropped(number)) return count_dropped(cover, *reason);
@@ -142,7 +141,8 @@ SendResult Outbox::offer(Lane& lane, const Entry& entry) {
 void Outbox::enqueue(Lane& lane, Entry entry) {
   const size_t bytes = entry.bytes();
   const bool is_spilling = lane.waiting_in_log > 0;
-  if (lane.store && (is_spilling || memory_bytes_ + bytes > options_.max_memory_bytes)) {
+  if (lane.store &&
+      (is_spilling || is_stored_at_once() || memory_bytes_ + bytes > options_.max_memory_bytes)) {
     Status stored = is_spilling ? Status() : spill(lane);
     // Room comes back only behind the next snapshots; until then what is left must do.
     const bool may_drop = options_.policy != QueuePolicy::kReject && !is_replaying_;
@@ -255,7 +255,10 @@ void Outbox::finish(Lane& lane, Entry& entry) {
 void Outbox::delivered(uint64_t ticket) {
   Lane& lane = lane_of(ticket);
   const uint64_t number = ticket & ~kTelemetryBit;
-  const auto entry = std::ranges::lower_bound(lane.entries, number, {}, &Entry::number);
+  // Answers mostly come in order.
+  const bool is_first = !lane.entries.empty() && lane.entries.front().number == number;
+  const auto entry = is_first ? lane.entries.begin()
+                              : std::ranges::lower_bound(lane.entries, number, {}, &Entry::number);
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
   settle(*entry);
   finish(lane, *entry);
@@ -285,6 +288,12 @@ void Outbox::reset() {
 void Outbox::set_state(LinkState state, std::string_view detail) {
   state_ = state;
   state_detail_ = std::string(detail);
+  for (Lane& lane : lanes_) {
+    // What does not fit stays in memory.
+    if (lane.store && lane.waiting_in_log == 0 && is_stored_at_once()) {
+      [[maybe_unused]] const Status stored = spill(lane);
+    }
+  }
   if (on_state) on_state(*this, state, detail);
 }
 

@@ -85,6 +85,8 @@ class Outbox final : public Consumer, public Outlet {
   void ready() override { pump(); }
   void set_state(LinkState state, std::string_view detail) override;
 
+  /// For apps that store no input: while the sink is away, outputs go to the log at once.
+  void store_while_away(bool is_wanted) { stores_while_away_ = is_wanted; }
   /// While what was stored before is processed again nothing is sent.
   void set_replaying(bool is_replaying) { is_replaying_ = is_replaying; }
   /// Behind load() and before the replay.
@@ -98,6 +100,9 @@ class Outbox final : public Consumer, public Outlet {
   void pump();
   void flush() {
     if (sink_ != nullptr) sink_->flush();
+  }
+  void hurry() {
+    if (sink_ != nullptr) sink_->hurry();
   }
   /// Drops what is too old.
   void expire();
@@ -170,6 +175,9 @@ class Outbox final : public Consumer, public Outlet {
   };
 
   bool can_spill() const;
+  bool is_stored_at_once() const {
+    return stores_while_away_ && !is_replaying_ && state_ != LinkState::kConnected;
+  }
   Lane& lane_of(uint64_t ticket) { return lanes_[ticket >> 63]; }
   SendResult offer(Lane& lane, const Entry& entry);
   SendResult offer_direct(Lane& lane, const Row& row, const Route& route, uint64_t number);
@@ -199,6 +207,7 @@ class Outbox final : public Consumer, public Outlet {
   uint64_t untrimmed_bytes_ = 0;  ///< written to the logs since need_trim()
   bool is_replaying_ = false;
   bool is_pumping_ = false;
+  bool stores_while_away_ = false;
   LinkState state_ = LinkState::kConnecting;
   std::string state_detail_;
   std::string id_;

@@ -164,7 +164,7 @@ Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet
           if (lane.is_ahead(number) || !decode(bytes, entry)) return true;
           // Outputs made behind the snapshot were not counted by the replay, unless it wrote them.
           const bool is_new = number >= lane.snapshot_next && number <= lane.logged_before;
-          if (is_counting && is_new) ++ledger_.at(sink_row_).accepted;
+          if (is_counting && is_new) ledger_.accept(sink_row_);
           if (const auto reason = lane.store->dropped(number)) {
             count_dropped(entry.cover, *reason);
           } else if (number <= lane.store->delivered()) {
@@ -185,7 +185,7 @@ Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet
 }
 
 void Outbox::settle_unheld(DropReason reason) {
-  LedgerRow& row = ledger_.at(sink_row_);
+  const LedgerRow& row = ledger_.at(sink_row_);
   if (row.queued() > queued()) ledger_.drop(sink_row_, row.queued() - queued(), reason);
 }
 

@@ -61,7 +61,7 @@ struct Fixture {
     outbox.attach(&sink);
   }
   void put(const std::string& payload, size_t port = 1) {
-    ++ledger->at(input).accepted;
+    ledger->accept(input);
     Fate fate{.cover = CoverSet(input, 1)};
     Row row;
     row.key_text = "k";
@@ -179,7 +179,7 @@ TEST_CASE("outbox: after a restart the log goes on behind what was delivered") {
     f.answer(2);  // behind the snapshot; 3, 4 and 5 are on their way now
   }
   Fixture g({.app = "a", .name = "s"}, folder.path());
-  g.ledger->at(g.input).accepted = 5;
+  g.ledger->accept(g.input, 5);
   ByteReader in(state.bytes());
   REQUIRE(g.outbox.load(in));
   g.outbox.set_replaying(true);
@@ -288,8 +288,8 @@ TEST_CASE("outbox: answers out of order are counted once, also over a restart") 
     f.outbox.save(state);
   }
   Fixture g({.app = "a", .name = "s"}, folder.path());
-  g.ledger->at(g.input).accepted = 4;
-  g.ledger->at(g.input).delivered = 1;
+  g.ledger->accept(g.input, 4);
+  g.ledger->deliver(g.input, 1);
   g.ledger->drop(g.input, 1, DropReason::kRefused);
   CHECK(restart(g, state.bytes(), {}) == 2);
   g.outbox.ready();

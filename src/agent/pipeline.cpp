@@ -136,9 +136,8 @@ void Pipeline::process(size_t index, const RawRecord& record) {
   SourceState& source = sources_[index];
   if (record.arrival_us < now_us_) ++clock_steps_back_;
   now_us_ = std::max(now_us_, record.arrival_us);
-  LedgerRow& total = ledger_.at(source.source_row);
-  ++total.accepted;
-  total.delivered += record.payload.size();
+  ledger_.accept(source.source_row);
+  ledger_.deliver(source.source_row, record.payload.size());
 
   std::string_view key = record.key;
   if (key.empty() && source.decode.key_level >= 0) {
@@ -163,12 +162,12 @@ void Pipeline::process(size_t index, const RawRecord& record) {
   }
   uint32_t key_number = 0;
   const uint32_t row_number = ledger_row(source, key, key_number);
-  ++ledger_.at(row_number).accepted;
+  ledger_.accept(row_number);
   if (!fault && key_number == KeyTable::kNone) fault = DropReason::kKeyLimit;
   if (!fault && source.is_commands) {
     // A command ends here: it has arrived, or it is none.
     if (run_command(source, record.payload)) {
-      ++ledger_.at(row_number).delivered;
+      ledger_.deliver(row_number, 1);
       return;
     }
     fault = DropReason::kMalformed;
@@ -192,12 +191,11 @@ void Pipeline::drop(size_t index, int64_t time_us, std::string_view key, size_t 
                     DropReason reason) {
   SourceState& source = sources_[index];
   now_us_ = std::max(now_us_, time_us);
-  LedgerRow& total = ledger_.at(source.source_row);
-  ++total.accepted;
-  total.delivered += bytes;
+  ledger_.accept(source.source_row);
+  ledger_.deliver(source.source_row, bytes);
   uint32_t key_number = 0;
   const uint32_t row = ledger_row(source, key, key_number);
-  ++ledger_.at(row).accepted;
+  ledger_.accept(row);
   ledger_.drop(row, 1, reason);
 }
 
@@ -298,7 +296,7 @@ void Pipeline::refresh_ledger() {
       if (redaction.applied == 0) continue;
       const uint32_t row =
           ledger_.row(LedgerKind::kRedaction, stream->plan().name, redaction.field);
-      ledger_.at(row).accepted = redaction.applied;
+      ledger_.set_accepted(row, redaction.applied);
     }
   }
 }
@@ -323,9 +321,10 @@ Status Pipeline::load(std::string_view bytes, bool with_ledger) {
   }
   for (uint32_t row = 0; row < ledger_.size(); ++row) {
     if (ledger_.at(row).kind != LedgerKind::kInput) continue;
+    const LedgerRow named = ledger_.named(row);
     for (SourceState& source : sources_) {
-      const uint32_t key = keys_.find(ledger_.at(row).second());
-      if (source.name != ledger_.at(row).first() || key == KeyTable::kNone) continue;
+      const uint32_t key = keys_.find(named.second());
+      if (source.name != named.first() || key == KeyTable::kNone) continue;
       source.rows[key] = row;
       ++source.key_count;
     }

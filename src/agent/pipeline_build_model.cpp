@@ -53,10 +53,19 @@ void PipelineBuilder::build_features(const Settings& s, const Inputs& in, Layout
   if (!plan.has_window && inputs.size() == 1 && is_tensor(inputs[0])) {
     return build_tensor_features(f, in, layout, plan);
   }
-  if (!plan.has_window || plan.window.type != WindowType::kCount) {
-    errors_.push_back(f.error("chain", "features need a window of type count, or sound as input"));
+  if (!plan.has_window) {
+    errors_.push_back(f.error("chain", "features need a window, or sound as input"));
     return;
   }
+  const bool is_count = plan.window.type == WindowType::kCount;
+  if (is_count == f.has("length")) {
+    errors_.push_back(f.error(
+        "length", is_count ? "a count window has its `count` of samples; remove this word"
+                           : "expected the samples that a time window is brought to, such as 100"));
+    return;
+  }
+  plan.are_feature_times_even = is_count;
+  const auto length = static_cast<size_t>(is_count ? plan.window.size_count : f.integer("length"));
   const Layout before = window_layout(in, plan);
   for (const std::string& field : inputs) {
     Result<Expression> argument =
@@ -66,11 +75,11 @@ void PipelineBuilder::build_features(const Settings& s, const Inputs& in, Layout
       continue;
     }
     plan.feature_lists.push_back(plan.aggregates.size());
-    plan.aggregates.push_back({AggregateKind::kList, std::move(*argument), 0});
+    plan.aggregates.push_back(
+        {is_count ? AggregateKind::kList : AggregateKind::kSignal, std::move(*argument), 0});
   }
   Result<std::unique_ptr<ModelRunner>> runner =
-      make_feature_runner(f.text("chain"), std::max<size_t>(plan.feature_lists.size(), 1),
-                          static_cast<size_t>(plan.window.size_count));
+      make_feature_runner(f.text("chain"), std::max<size_t>(plan.feature_lists.size(), 1), length);
   if (runner.ok()) {
     plan.features = std::move(*runner);
   } else {

@@ -1,14 +1,8 @@
 #include "agent/rule.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace ew::agent {
-namespace {
-
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-
-}  // namespace
 
 const char* to_string(Severity severity) {
   constexpr const char* kNames[] = {"info", "warning", "critical"};
@@ -45,6 +39,7 @@ void Rule::take(const Row& row, Fate& fate, size_t /*port*/) {
       alert.is_absent = false;
       alert.cleared_us = row.time_us;
       emit(alert, whole, "cleared", row.time_us, std::nan(""), nullptr, fate);
+      alert.is_known = false;  // from here on each key is watched by itself
     }
   }
   Alert& alert = alert_of(row.key);
@@ -56,6 +51,7 @@ void Rule::take(const Row& row, Fate& fate, size_t /*port*/) {
     emit(alert, row.key, "cleared", row.time_us, std::nan(""), &row, fate);
   }
   if (!plan_.when.is_empty()) observe(alert, row, fate);
+  arm(row.key);
   if (!fate.is_claimed) fate.reject(DropReason::kFiltered);
 }
 
@@ -153,31 +149,12 @@ void Rule::raise(Alert& alert, uint32_t /*key*/, int64_t time_us, double value) 
   alert.value = value;
 }
 
-void Rule::tick() {
-  if (started_us_ == kNoTime) started_us_ = context_.now_us;
-  const int64_t now = context_.now_us;
-  if (plan_.absent_us > 0 && !has_input_ && now - started_us_ >= plan_.absent_us) {
-    // Nothing at all has come: the stream itself is silent.
-    Alert& whole = alert_of(context_.keys.intern(""));
-    if (!whole.is_absent) whole.seen_clock_us = started_us_;
+std::vector<DriftState> Rule::drifts() const {
+  std::vector<DriftState> states;
+  for (const Expression* one : {&plan_.when, &plan_.clear, &plan_.value, &plan_.dedupe}) {
+    add_drift_states(*one, cells_, states);
   }
-  for (uint32_t key = 0; key < alerts_.size(); ++key) {
-    Alert& alert = alerts_[key];
-    if (!alert.is_known) continue;
-    Fate nothing;
-    if (plan_.absent_us > 0 && !alert.is_absent && alert.state == State::kIdle &&
-        now - alert.seen_clock_us >= plan_.absent_us && may_raise(alert, key, now, {})) {
-      raise(alert, key, now, std::nan(""));
-      alert.is_absent = true;
-      emit(alert, key, "raised", now, std::nan(""), nullptr, nothing);
-    }
-    const bool is_waiting = plan_.escalate_after_us > 0 && is_active(key) &&
-                            !alert.is_acknowledged && alert.severity < plan_.escalate_to;
-    if (is_waiting && now - alert.raised_clock_us >= plan_.escalate_after_us) {
-      alert.severity = plan_.escalate_to;
-      emit(alert, key, "escalated", now, alert.value, nullptr, nothing);
-    }
-  }
+  return states;
 }
 
 std::vector<Rule::Active> Rule::active() const {
@@ -195,27 +172,6 @@ std::vector<Rule::Active> Rule::active() const {
   return out;
 }
 
-int64_t Rule::next_deadline_us() const {
-  int64_t deadline = kNever;
-  if (plan_.absent_us > 0 && !has_input_ && started_us_ != kNoTime) {
-    const bool is_raised = std::ranges::any_of(alerts_, &Alert::is_absent);
-    if (!is_raised) deadline = started_us_ + plan_.absent_us;
-  }
-  if (plan_.absent_us == 0 && plan_.escalate_after_us == 0) return deadline;
-  for (uint32_t key = 0; key < alerts_.size(); ++key) {
-    const Alert& alert = alerts_[key];
-    if (!alert.is_known) continue;
-    if (plan_.absent_us > 0 && !alert.is_absent && alert.state == State::kIdle) {
-      deadline = std::min(deadline, alert.seen_clock_us + plan_.absent_us);
-    }
-    if (plan_.escalate_after_us > 0 && is_active(key) && !alert.is_acknowledged &&
-        alert.severity < plan_.escalate_to) {
-      deadline = std::min(deadline, alert.raised_clock_us + plan_.escalate_after_us);
-    }
-  }
-  return deadline;
-}
-
 bool Rule::acknowledge(uint32_t key) {
   if (!is_active(key)) return false;
   alerts_[key].is_acknowledged = true;
@@ -230,6 +186,7 @@ void Rule::silence(uint32_t key, int64_t until_us) {
   if (alert.seen_clock_us == 0) alert.seen_clock_us = context_.now_us;
   emit(alert, key, "silenced", context_.now_us, alert.value, nullptr, nothing);
   alert.silenced_until_us = until_us;
+  arm(key);
 }
 
 void Rule::emit(Alert& alert, uint32_t key, const char* state, int64_t time_us, double value,
@@ -340,6 +297,11 @@ bool Rule::load(ByteReader& in) {
     }
     a.value = in.get<double>();
     a.dedupe = std::string(in.get_text());
+  }
+  timers_.clear();
+  for (uint32_t key = 0; key < alerts_.size(); ++key) {
+    alerts_[key].timer_us = kNever;
+    arm(key);
   }
   cells_.resize(in.get_count(1));
   for (auto& cells : cells_) {

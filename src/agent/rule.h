@@ -1,7 +1,10 @@
 #pragma once
 // Rules: conditions over a stream that raise alerts, and the alerts' life.
 
+#include <limits>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/stream.h"
@@ -42,7 +45,8 @@ class Rule final : public Consumer {
 
   void take(const Row& row, Fate& fate, size_t port) override;
   void tick();
-  int64_t next_deadline_us() const;
+  /// Processing time at which tick() has something to do, or the greatest int64.
+  int64_t next_deadline_us();
   bool is_active(uint32_t key) const;
 
   /// What an operator says: false if there is no such active alert.
@@ -54,6 +58,7 @@ class Rule final : public Consumer {
 
   const RulePlan& plan() const { return plan_; }
   uint64_t event_count() const { return event_count_; }
+  std::vector<DriftState> drifts() const;
   size_t active_count() const;
   struct Active {
     std::string_view key;
@@ -70,6 +75,7 @@ class Rule final : public Consumer {
   bool load(ByteReader& in);
 
  private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   enum class State : uint8_t { kIdle, kPending, kActive, kClearing };
   struct Alert {
     bool is_known = false;
@@ -84,11 +90,16 @@ class Rule final : public Consumer {
     int64_t updated_us = 0;
     int64_t seen_clock_us = 0;
     int64_t silenced_until_us = 0;
+    int64_t timer_us = kNever;  ///< where the key stands in timers_; not saved
     double value = 0;
     std::string dedupe;
   };
 
   Alert& alert_of(uint32_t key);
+  int64_t due_us(uint32_t key) const;
+  void arm(uint32_t key);
+  void disarm(uint32_t key);
+  void fire(uint32_t key);
   void observe(Alert& alert, const Row& row, Fate& fate);
   void observe_active(Alert& alert, const Row& row, Fate& fate, const EvalContext& eval,
                       bool is_matching, double value);
@@ -100,8 +111,9 @@ class Rule final : public Consumer {
 
   RulePlan plan_;
   FlowContext context_;
-  std::vector<Alert> alerts_;             // by key number
-  std::vector<std::vector<Cell>> cells_;  // by key number
+  std::vector<Alert> alerts_;                      // by key number
+  std::set<std::pair<int64_t, uint32_t>> timers_;  // of keys, by time
+  std::vector<std::vector<Cell>> cells_;           // by key number
   int64_t started_us_ = kNoTime;
   bool has_input_ = false;
   uint64_t event_count_ = 0;

@@ -65,6 +65,8 @@ class Sink {
   virtual SendResult send(const Output& output) = 0;
   /// Behind the last send() of a wake-up: whatever was buffered goes out in one write.
   virtual void flush() {}
+  /// Nothing follows for a while: what waits for company leaves too.
+  virtual void hurry() { flush(); }
   /// Unanswered outputs stay with the agent.
   virtual void stop() = 0;
   /// Whether the receiver acknowledges. Where not, handing over counts as delivery.

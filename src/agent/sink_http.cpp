@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "agent/background.h"
-#include "agent/json_scan.h"
+#include "agent/batch_body.h"
 #include "agent/mqtt_settings.h"
 #include "agent/sink.h"
 #include "base/file.h"
@@ -14,8 +14,6 @@
 namespace ew::agent {
 namespace {
 
-constexpr const char* kFormats[] = {"json", "lines"};
-constexpr size_t kMaxBodyBytes = size_t{1} << 20;  // a batch is closed beyond
 constexpr int64_t kMaxRetryAfterUs = 3'600'000'000;
 
 constexpr WordDef kHookWords[] = {
@@ -45,7 +43,7 @@ constexpr WordDef kBatchWords[] = {
      .kind = WordKind::kChoice,
      .help = "of the body: one JSON list, or a JSON value a line",
      .fallback = "json",
-     .choices = kFormats},
+     .choices = kBatchFormats},
     {.name = "max_batch",
      .kind = WordKind::kInteger,
      .help = "outputs in one request",
@@ -76,25 +74,10 @@ struct Options {
   std::string path;
   host::HttpHeaders headers;
   int64_t retry_max_us = 0;
-  bool is_list = false;  // the body is one JSON list
-  bool has_ids = false;
+  BatchFormat format{.is_list = false, .has_ids = false};
   size_t max_batch = 1;
   int64_t max_wait_us = 0;
 };
-
-/// `payload` as one JSON value on one line; what is no JSON object becomes a text.
-void append_value(std::string& out, std::string_view payload) {
-  std::string scratch;
-  if (scan_json(payload, FieldTree(), {}, scratch).fault != JsonFault::kNone) {
-    return append_json_text(out, payload);
-  }
-  const size_t begin = out.size();
-  out += payload;
-  // Inside of JSON texts there are no bare line ends.
-  std::replace_if(
-      out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
-      [](char c) { return c == '\n' || c == '\r'; }, ' ');
-}
 
 class HttpSink final : public Sink {
  public:
@@ -112,8 +95,6 @@ class HttpSink final : public Sink {
   bool ready() const override { return client_ != nullptr && !is_waiting_ && !is_full(); }
 
   SendResult send(const Output& output) override {
-    if (next_.tickets.empty()) next_.body = options_.is_list ? "[" : "";
-    if (!next_.tickets.empty()) next_.body += options_.is_list ? "," : "\n";
     next_.tickets.push_back(output.ticket);
     next_.first_id = next_.tickets.size() == 1 ? std::string(output.id) : "";
     next_.is_resent = output.is_resent;
@@ -135,6 +116,11 @@ class HttpSink final : public Sink {
     });
   }
 
+  void hurry() override {
+    is_due_ = !next_.tickets.empty();
+    flush();
+  }
+
   void stop() override {
     if (context_) context_->loop.cancel(timer_);
     if (client_) client_->stop();
@@ -153,35 +139,24 @@ class HttpSink final : public Sink {
 
   size_t limit() const { return singles_ > 0 ? 1 : options_.max_batch; }
   bool is_full() const {
-    return next_.tickets.size() >= limit() || next_.body.size() >= kMaxBodyBytes;
+    return next_.tickets.size() >= limit() || next_.body.size() >= kMaxBatchBytes;
   }
 
   void append(const Output& output) {
-    std::string& body = next_.body;
+    const BatchFormat& format = options_.format;
     // A single payload goes as it is, whatever it is.
-    if (!options_.has_ids && !options_.is_list && options_.max_batch == 1) {
-      body += output.payload;
-      return;
+    if (!format.has_ids && !format.is_list && options_.max_batch == 1) {
+      next_.body += output.payload;
+    } else {
+      append_output(next_.body, output, format);
     }
-    if (!options_.has_ids) return append_value(body, output.payload);
-    body += "{\"id\":";
-    append_json_text(body, output.id);
-    body += ",\"rule\":";
-    append_json_text(body, output.rule);
-    body += ",\"key\":";
-    append_json_text(body, output.key);
-    body += str(",\"time\":", output.event_time_us);
-    if (output.is_resent) body += ",\"resent\":true";
-    body += ",\"data\":";
-    append_value(body, output.payload);
-    body += '}';
   }
 
   void post() {
     if (is_timer_set_) context_->loop.cancel(timer_);
     is_timer_set_ = is_due_ = false;
     sending_ = std::exchange(next_, {});
-    if (options_.is_list) sending_.body += ']';
+    end_batch(sending_.body, options_.format);
     host::HttpRequest request;
     request.method = "POST";
     request.path = options_.path;
@@ -307,12 +282,12 @@ Result<Options> read_options(const Settings& settings) {
 
 Result<std::unique_ptr<Sink>> create_batch(const Settings& settings, const std::string&) {
   EW_TRY(Options options, read_options(settings));
-  options.is_list = settings.text("format") == "json";
-  options.has_ids = settings.flag("ids");
+  options.format.is_list = settings.text("format") == "json";
+  options.format.has_ids = settings.flag("ids");
   options.max_batch = static_cast<size_t>(settings.integer("max_batch"));
   options.max_wait_us = settings.duration_us("max_wait");
   options.headers.add("Content-Type",
-                      options.is_list ? "application/json" : "application/x-ndjson");
+                      options.format.is_list ? "application/json" : "application/x-ndjson");
   return std::unique_ptr<Sink>(std::make_unique<HttpSink>(std::move(options)));
 }
 

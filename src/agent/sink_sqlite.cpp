@@ -89,11 +89,16 @@ class SqliteSink final : public Sink {
       }
     }
     if (was_full) context_->outlet.ready();
+    // What has just come has its turn behind what else waits for the loop; nobody else may flush.
+    if (tickets_.empty()) return;
+    context_->loop.post([weak = std::weak_ptr(alive_)] {
+      if (const auto self = weak.lock()) (*self)->flush();
+    });
   }
 
   void stop() override {
-    if (table_ != nullptr && !is_waiting_) flush();
     alive_.reset();
+    if (table_ != nullptr && !is_waiting_) flush();
     table_.reset();
   }
 

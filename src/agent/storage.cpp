@@ -104,7 +104,7 @@ Status erase_stored(const App& app, const std::vector<StoredFile>& stored) {
 
 Status give_up_removed_sinks(const App& app, Ledger& ledger) {
   for (uint32_t number = 0; number < ledger.size(); ++number) {
-    LedgerRow& row = ledger.at(number);
+    const LedgerRow row = ledger.named(number);
     if (row.kind != LedgerKind::kSink) continue;
     const std::string name(row.first());
     if (std::ranges::find(app.sinks, name, &SinkPlan::name) != app.sinks.end()) continue;

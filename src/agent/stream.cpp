@@ -163,6 +163,16 @@ void Stream::update_watermark() {
   window_->advance(watermark_us_);
 }
 
+std::vector<DriftState> Stream::drifts() const {
+  std::vector<DriftState> states;
+  for (const Expression* one : {&plan_.key, &plan_.where}) {
+    add_drift_states(*one, cells_, states);
+  }
+  for (const NamedExpression& one : plan_.computed)
+    add_drift_states(one.expression, cells_, states);
+  return states;
+}
+
 void Stream::tick() {
   if (window_) update_watermark();
 }

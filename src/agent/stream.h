@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/drift.h"
+#include "agent/even_signal.h"
 #include "agent/flow.h"
 #include "agent/model_runner.h"
 #include "agent/resample.h"
@@ -58,6 +60,7 @@ struct StreamPlan {
   // Feature words over the window's lists, channel by channel.
   std::unique_ptr<ModelRunner> features;
   std::vector<size_t> feature_lists;
+  bool are_feature_times_even = true;  ///< else the lists are signals, to be brought to even times
   size_t feature_outputs = 0;
   size_t feature_tensor = SIZE_MAX;  ///< slot of the elements that they work on, in place of lists
   bool gives_tensor = false;         ///< the results are no fields, but the model's input
@@ -105,6 +108,7 @@ class Stream final : public Consumer {
   const StreamPlan& plan() const { return plan_; }
   uint64_t late_count() const { return late_count_; }
   uint64_t undefined_count() const { return undefined_count_; }
+  std::vector<DriftState> drifts() const;
 
   /// Another model than before runs under the plan's name.
   void refresh_model();
@@ -130,6 +134,8 @@ class Stream final : public Consumer {
   void pass_on(Row& row, Fate& fate);
   bool read_tensor_field(const Row& row, size_t slot, double mean, double scale,
                          std::span<float> out) const;
+  SampleGrid sample_grid(const Row& row, size_t length) const;
+  bool fill_feature_input(const Row& row, const std::vector<std::vector<double>>* lists);
   void run_features(Row& row, const std::vector<std::vector<double>>* lists);
   bool fill_model_input(const Row& row, const std::vector<std::vector<double>>* lists);
   void run_model(Row& row, const std::vector<std::vector<double>>* lists);

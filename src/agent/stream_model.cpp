@@ -21,22 +21,46 @@ bool Stream::read_tensor_field(const Row& row, size_t slot, double mean, double 
   return true;
 }
 
-void Stream::run_features(Row& row, const std::vector<std::vector<double>>* lists) {
-  has_features_ = true;
-  if (plan_.feature_tensor != SIZE_MAX) {
-    has_features_ = read_tensor_field(row, plan_.feature_tensor, 0, 1, feature_input_);
-  } else {
-    size_t at = 0;
-    for (const size_t list : plan_.feature_lists) {
-      const std::vector<double>& values = (*lists)[list];
-      const size_t length = feature_input_.size() / plan_.feature_lists.size();
-      // A window with undefined values has no features: filling them in would invent a signal.
-      has_features_ = has_features_ && values.size() == length;
-      for (size_t i = 0; i < length && has_features_; ++i) {
-        feature_input_[at++] = static_cast<float>(values[i]);
-      }
-    }
+/// Of the window whose result the row is.
+SampleGrid Stream::sample_grid(const Row& row, size_t length) const {
+  const auto start = static_cast<double>(row.window_start_us);
+  const auto end = static_cast<double>(row.time_us);
+  const auto size = static_cast<double>(plan_.window.size_us);
+  const auto count = static_cast<double>(length);
+  switch (plan_.window.type) {
+    case WindowType::kSession:  // from the first record to the last, behind which it was silent
+      return {start, (end - size - start) / std::max(count - 1, 1.0)};
+    case WindowType::kSliding:  // ends with its newest record
+      return {end - size + size / count, size / count};
+    default:
+      return {start, (end - start) / count};
   }
+}
+
+/// False if it is not complete.
+bool Stream::fill_feature_input(const Row& row, const std::vector<std::vector<double>>* lists) {
+  if (plan_.feature_tensor != SIZE_MAX) {
+    return read_tensor_field(row, plan_.feature_tensor, 0, 1, feature_input_);
+  }
+  const size_t length = feature_input_.size() / plan_.feature_lists.size();
+  std::span<float> left = feature_input_;
+  for (const size_t list : plan_.feature_lists) {
+    const std::vector<double>& values = (*lists)[list];
+    const std::span<float> out = left.first(length);
+    left = left.subspan(length);
+    if (!plan_.are_feature_times_even) {
+      if (!even_signal(values, sample_grid(row, length), out)) return false;
+      continue;
+    }
+    // A window with undefined values has no features: filling them in would invent a signal.
+    if (values.size() != length) return false;
+    std::ranges::transform(values, out.begin(), [](double x) { return static_cast<float>(x); });
+  }
+  return true;
+}
+
+void Stream::run_features(Row& row, const std::vector<std::vector<double>>* lists) {
+  has_features_ = fill_feature_input(row, lists);
   if (has_features_) {
     plan_.features->run(feature_input_, feature_output_);
   } else {

@@ -131,7 +131,7 @@ void WindowOperator::add_and_slide(uint32_t key, KeyState& state, int64_t time_u
 
 void WindowOperator::close(uint32_t key, const Pane& pane) {
   for (size_t i = 0; i < calls_.size(); ++i) {
-    if (calls_[i].kind == AggregateKind::kList) {
+    if (calls_[i].kind == AggregateKind::kList || calls_[i].kind == AggregateKind::kSignal) {
       lists_[i] = pane.states[i].values();
       results_[i] = Value::undefined();
     } else {

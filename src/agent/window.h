@@ -23,7 +23,7 @@ struct WindowOptions {
 };
 
 /// What a window gives when it closes. Aggregates in the order of the calls; `lists` too, for those
-/// of kind kList.
+/// of kind kList and kSignal.
 struct ClosedWindow {
   int64_t start_us = 0;
   int64_t end_us = 0;

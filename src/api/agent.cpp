@@ -94,7 +94,8 @@ Result<std::string> app_ledger(const std::string& path, bool as_json, const Agen
   if (app->state.empty()) {
     return invalid_argument(path, ": has no `state:`, so its ledger lives only while it runs");
   }
-  EW_TRY(const auto rows, agent::Ledger::read(app->state + "/ledger"));
+  EW_TRY(const auto key, agent::storage_key(*app));
+  EW_TRY(const auto rows, agent::Ledger::read(app->state + "/ledger", key));
   return as_json ? agent::ledger_json(rows) : agent::ledger_text(rows);
 }
 

@@ -52,9 +52,9 @@ Status verify_node(const Graph& graph, size_t index, std::vector<bool>& defined)
   return {};
 }
 
-// Quantised values are integers. Quantisation is one entry, or one per index of its axis and what follows it, or of a matrix one
-// per column for each group of rows; integer operators have an integer reference and integer
-// results.
+// Quantised values are integers. Quantisation is one entry, or one per index of its axis and what
+// follows it, or of a matrix one per column for each group of rows; integer operators have an
+// integer reference and integer results.
 Status verify_quant(const Graph& graph) {
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const TensorType& type = graph.values[i].type;

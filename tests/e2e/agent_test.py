@@ -166,6 +166,68 @@ class OutageTest(BrokerTest):
         return process
 
     def test_nothing_is_lost_and_little_comes_twice(self):
+        self.kill_in_an_outage("ids: true")
+
+    def test_nothing_is_lost_where_outputs_share_messages(self):
+        lines = self.kill_in_an_outage("max_batch: 32, max_wait: 1ms, max_in_flight: 2, format: lines")
+        first = {}
+        for record in map(json.loads, lines):
+            before = first.setdefault(record["id"], record["data"])
+            self.assertEqual(before, record["data"])
+        self.assertEqual(len(first), self.COUNT)
+
+    def test_messages_of_qos_0_are_stored_while_the_sink_is_away(self):
+        near, far = free_port(), free_port()
+        self.server(near)
+        (self.folder / "app.yaml").write_text(f"""
+app: outage
+state: state
+sources:
+  in: {{type: mqtt, server: "mqtt://127.0.0.1:{near}", topics: in/#, qos: 0, key_level: 2, format: raw}}
+streams:
+  all: {{from: in}}
+sinks:
+  out: {{type: mqtt, server: "mqtt://127.0.0.1:{far}", topic: "out/{{key}}", qos: 1, retry_max: 500ms, from: all}}
+""")
+        agent = self.start()
+        publish = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(near)]
+
+        def probe():
+            subprocess.run(publish + ["-t", "in/probe", "-m", "x"], check=True)
+            return self.total("accepted") > 0
+        self.wait_for(probe)
+        before = self.total("accepted")
+        payloads = "".join(f"{i}\n" for i in range(self.COUNT))
+        subprocess.run(publish + ["-t", "in/a", "-l"], input=payloads, text=True, check=True)
+        self.wait_for(lambda: self.total("accepted") - before >= self.COUNT)
+        sizes = [-1]
+
+        def is_written():
+            time.sleep(0.2)
+            files = (self.folder / "state/queue").rglob("*")
+            sizes.append(sum(file.stat().st_size for file in files if file.is_file()))
+            return sizes[-1] > 0 and sizes[-1] == sizes[-2]
+        self.wait_for(is_written)
+        agent.send_signal(signal.SIGKILL)
+        agent.wait()
+        self.server(far)
+        listener = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(far), "-q", "1",
+                                     "-t", "out/a"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(listener.kill)
+        time.sleep(0.3)
+        agent = self.start()
+        self.wait_for(lambda: self.total("delivered") > 0 and self.total("queued") == 0)
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(), 0)
+        time.sleep(0.3)
+        listener.terminate()
+        got = [int(line) for line in listener.communicate()[0].split()]
+        self.assertEqual(sorted(set(got)), list(range(self.COUNT)))
+        row = self.ledger_counts()["a"]
+        self.assertEqual((row["accepted"], row["delivered"]), (self.COUNT, self.COUNT))
+
+    def kill_in_an_outage(self, words):
+        """The lines that came to the far server."""
         near, far = free_port(), free_port()
         self.server(near)
         (self.folder / "app.yaml").write_text(f"""
@@ -176,7 +238,8 @@ sources:
 streams:
   all: {{from: in}}
 sinks:
-  out: {{type: mqtt, server: "mqtt://127.0.0.1:{far}", topic: "out/{{key}}", qos: 1, retry_max: 500ms, from: all}}
+  out: {{type: mqtt, server: "mqtt://127.0.0.1:{far}", topic: "out/{{key}}", qos: 1, retry_max: 500ms, from: all,
+         {words}}}
 """)
         agent = self.start()
         publish = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(near), "-q", "1"]
@@ -194,8 +257,10 @@ sinks:
         agent.send_signal(signal.SIGKILL)
         agent.wait()
         self.server(far)
-        listener = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(far), "-q", "1",
-                                     "-t", "out/a"], stdout=subprocess.PIPE, text=True)
+        came = self.folder / "came"  # a pipe that nobody reads would fill up
+        with open(came, "wb") as file:
+            listener = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(far), "-q",
+                                         "1", "-t", "out/a"], stdout=file)
         self.addCleanup(listener.kill)
         time.sleep(0.3)
         agent = self.start()
@@ -204,12 +269,15 @@ sinks:
         self.assertEqual(agent.wait(), 0)
         time.sleep(0.3)
         listener.terminate()
-        got = [int(line) for line in listener.communicate()[0].split()]
+        listener.wait()
+        lines = came.read_text().splitlines()
+        got = [int(line if line.isdigit() else json.loads(line)["data"]) for line in lines]
         self.assertEqual(sorted(set(got)), list(range(self.COUNT)))
         self.assertLessEqual(len(got) - self.COUNT, 64)
         row = self.ledger_counts()["a"]
         self.assertEqual((row["accepted"], row["delivered"], row["queued"]),
                          (self.COUNT, self.COUNT, 0))
+        return lines
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A publisher gives numbered messages to the near server with QoS 1. The agent takes them in a session that
 the server keeps, and publishes them to the far server through a line that is cut at random bytes and
-is down for a while; both servers are restarted; the agent gets SIGKILL at random moments. What must
-hold at the end, when everything was let through:
+is down for a while; both servers are restarted; the agent gets SIGKILL at random moments. In every other
+run eight outputs may share a message. What must hold at the end, when everything was let through:
     every message that the near server acknowledged is at the far one, in order by key;
     accepted = delivered + dropped, dropped and queued are 0, delivered = different outputs that came;
     an output that came again has the id of the first time and is marked as resent, and no loss of the
@@ -22,6 +22,7 @@ from mqtt import Broker, Line, Publisher, Subscriber
 
 KEYS = 5
 IN_FLIGHT = 64  # outputs, and messages of the source
+BATCH = "max_batch: 8, max_wait: 2ms, max_in_flight: 8, "
 
 APP = """
 app: crash
@@ -36,7 +37,7 @@ rules:
   hot: {{from: in, when: temp > 90, value: seq, kind: event}}
 sinks:
   out: {{type: mqtt, server: "mqtt://127.0.0.1:{far}", topic: "out/{{key}}", qos: 1, retry_max: 100ms,
-         queue: {{memory: 16K}}, from: [all, hot]}}
+         {batch}queue: {{memory: 16K}}, from: [all, hot]}}
 """
 
 
@@ -50,19 +51,29 @@ class Received:
     def __init__(self):
         self.outputs = {}
         self.marked = 0  # copies of outputs that came before
+        self.largest = 0  # outputs in one message, where they share messages
         self.faults = []
 
     def take(self, message):
         if message.is_duplicate:
             return  # the far server's own second attempt
-        name = message.user.get("id")
-        if name is None:
-            self.faults.append(f"no id: {message.payload}")
-        elif name not in self.outputs:
-            self.outputs[name] = (message.topic, message.payload)
-        elif self.outputs[name] != (message.topic, message.payload):
+        if message.user:
+            is_resent = message.user.get("resent") == "true"
+            return self.take_output(message.user["id"], message.topic, message.payload, is_resent)
+        records = json.loads(message.payload)
+        if not isinstance(records, list):
+            return self.faults.append(f"no id: {message.payload}")
+        self.largest = max(self.largest, len(records))
+        for record in records:
+            self.take_output(record["id"], message.topic, json.dumps(record["data"]),
+                             record.get("resent", False))
+
+    def take_output(self, name, topic, payload, is_resent):
+        if name not in self.outputs:
+            self.outputs[name] = (topic, payload)
+        elif self.outputs[name] != (topic, payload):
             self.faults.append(f"{name} stands for two outputs")
-        elif message.user.get("resent") != "true":
+        elif not is_resent:
             self.faults.append(f"{name} came again and is not marked")
         else:
             self.marked += 1
@@ -77,11 +88,13 @@ class Received:
 class Run:
     def __init__(self, folder, messages, rate, seed):
         self.folder, self.random = folder, random.Random(seed)
+        self.is_batched = seed % 2 == 1
         self.temps = [self.random.randrange(0, 100) for _ in range(messages)]
         self.near, self.far = Broker(folder, "near"), Broker(folder, "far")
         self.line = Line(self.far.port)
         (folder / "app.yaml").write_text(APP.format(near=self.near.port, far=self.line.port,
-                                                    version=self.random.choice(["5", "3.1.1"])))
+                                                    version=self.random.choice(["5", "3.1.1"]),
+                                                    batch=BATCH if self.is_batched else ""))
         self.received = Received()
         self.subscriber = Subscriber(self.far.port, "out/#", self.received.take)
         if not self.subscriber.is_subscribed.wait(20):
@@ -166,6 +179,8 @@ class Run:
         received = self.received
         if received.faults:
             raise Failure(f"{len(received.faults)} faults, such as {received.faults[:3]}")
+        if self.is_batched and not 1 < received.largest <= 8:
+            raise Failure(f"{received.largest} outputs in the largest message, not up to 8")
         numbers = received.numbers("t")
         missing = set(range(len(self.temps))) - set(numbers)
         if missing:

@@ -32,6 +32,7 @@ rules:
 sinks:
   out: {type: file, path: out.jsonl, from: [ten, hot]}
 """
+DRIFT = "  moved: {from: in, when: 'adwin(temp, 0.3) or page_hinkley(temp, 1) > 1e6', kind: event}\n"
 
 
 def promtool():
@@ -205,7 +206,7 @@ class HttpTest(OperateCase):
         agent.stop()
 
     def test_metrics_agree_with_the_ledger_in_both_formats(self):
-        agent = self.start()
+        agent = self.start(APP.replace("sinks:", DRIFT + "sinks:"))
         view = self.token("view")
         agent.wait_for(lambda: 'edgewise_messages_in_total{source="in"} 30'
                        in agent.get("/metrics", view)[1])
@@ -217,7 +218,9 @@ class HttpTest(OperateCase):
         for name in ("edgewise_queue_outputs", "edgewise_queue_age_seconds",
                      'edgewise_latency_seconds_bucket{stage="processed"',
                      'edgewise_latency_seconds_bucket{stage="delivered",sink="out"',
-                     "edgewise_journal_bytes", "process_resident_memory_bytes"):
+                     "edgewise_journal_bytes", "process_resident_memory_bytes",
+                     'edgewise_drift{in="moved",statistic="page_hinkley(temp, 1)"}',
+                     'edgewise_drift_changes_total{in="moved",statistic="adwin(temp, 0.3)"} 0'):
             self.assertIn(name, text)
         resident = [l for l in text.splitlines() if l.startswith("process_resident")][0]
         self.assertGreater(float(resident.split()[1]), 1e6)
@@ -415,6 +418,8 @@ sinks:
     def test_no_payload_is_found_in_an_encrypted_folder(self):
         self.run_until_stored("").stop()
         self.assertNotEqual(self.files_with_secret(), [])  # so the search can find it
+        ledger = self.folder / "state/ledger"
+        self.assertIn(b"in\0p1\0", ledger.read_bytes())
         self.run_edgewise("erase", "app.yaml", "--yes")
         self.key("key", 7)
         agent = self.run_until_stored("encryption: {key_file: key}")
@@ -426,11 +431,15 @@ sinks:
         # It goes on with its key, and not with another one or none.
         agent = self.run_until_stored("encryption: {key_file: key}")
         agent.stop()
-        before = self.run_json("ledger", "app.yaml")["sinks"]["up"]["queued"]
-        self.assertEqual(before, 50)
+        rows = self.run_json("ledger", "app.yaml")
+        self.assertEqual(rows["sinks"]["up"]["queued"], 50)
+        self.assertEqual(list(rows["sources"]["in"]), ["p1"])
+        for name in (b"in\0p1\0", b"up\0"):
+            self.assertNotIn(name, ledger.read_bytes())
         self.key("other", 8)
         self.write("app.yaml", self.APP % "encryption: {key_file: other}")
         self.run_edgewise("run", "app.yaml", expect=2)
+        self.assertIn("is another one", self.run_edgewise("ledger", "app.yaml", expect=2).stderr)
         self.write("app.yaml", self.APP % "")
         self.run_edgewise("run", "app.yaml", expect=2)
         self.write("app.yaml", self.APP % "encryption: {key_file: nosuch}")

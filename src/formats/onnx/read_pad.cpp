@@ -12,8 +12,12 @@ namespace {
 ValueId pad_by_index(Call& c, ValueId x, int axis, int64_t before, int64_t after,
                      const std::string& mode) {
   const int64_t size = c.shape(x)[axis];
+  if (size == kUnknown) {
+    c.need_static(x, "the padded size");
+    return kNoValue;
+  }
   if (size <= 0) {
-    c.fail("cannot pad an empty or open dimension with mode ", mode);
+    c.fail("cannot pad an empty dimension with mode ", mode);
     return kNoValue;
   }
   std::vector<int64_t> ids;

@@ -132,16 +132,30 @@ Result<ValueId> ceil(const OpContext& c) {
   return c.b.add(ops::kNeg, {c.b.add(ops::kFloor, {c.b.add(ops::kNeg, {x})})});
 }
 
+// Integers divide towards zero: one less where that is not exact and the signs differ.
 Result<ValueId> floor_div(const OpContext& c) {
-  EW_TRY(const ValueId x, expect_float(c));
+  EW_TRY(const ValueId x, c.in(0));
   EW_TRY(const ValueId y, c.in(1));
-  return c.b.add(ops::kFloor, {c.b.add(ops::kDiv, {x, y})});
+  if (c.type(x).quant || c.type(y).quant) return unsupported("of quantised values");
+  const ValueId quotient = c.b.add(ops::kDiv, {x, y});
+  if (!c.b.ok()) return kNoValue;
+  const DType dtype = c.type(x).dtype;
+  if (is_floating(dtype)) return c.b.add(ops::kFloor, {quotient});
+  const ValueId zero = c.b.scalar(0, dtype);
+  const ValueId rest = c.b.add(ops::kSub, {x, c.b.add(ops::kMul, {quotient, y})});
+  const ValueId differ =
+      c.b.add(ops::kNotEqual, {c.b.add(ops::kLess, {rest, zero}), c.b.add(ops::kLess, {y, zero})});
+  const ValueId is_rounded_up =
+      c.b.add(ops::kLogicalAnd, {c.b.add(ops::kNotEqual, {rest, zero}), differ});
+  const ValueId one =
+      c.b.add(ops::kCast, {is_rounded_up}, {{"to", std::string(dtype_name(dtype))}});
+  return c.b.add(ops::kSub, {quotient, one});
 }
 
 Result<ValueId> floor_mod(const OpContext& c) {
+  EW_TRY(const ValueId x, c.in(0));
   EW_TRY(const ValueId y, c.in(1));
-  EW_TRY(const ValueId x, expect_float(c));
-  const ValueId whole = c.b.add(ops::kFloor, {c.b.add(ops::kDiv, {x, y})});
+  EW_TRY(const ValueId whole, floor_div(c));
   return c.b.add(ops::kSub, {x, c.b.add(ops::kMul, {whole, y})});
 }
 
@@ -166,6 +180,9 @@ Result<ValueId> cast(const OpContext& c) {
   EW_TRY(ValueId x, c.in(0));
   EW_TRY(const ir::TensorType type, c.declared(0));
   if (c.type(x).quant || type.quant) return unsupported("of quantised values");
+  if (c.is_complex(0)) {
+    EW_TRY(x, c.real_or_imaginary(0));
+  }
   if (is_floating(c.type(x).dtype) && !is_floating(type.dtype) && type.dtype != DType::kBool) {
     x = c.b.add(ops::kMul,
                 {c.b.add(ops::kSign, {x}), c.b.add(ops::kFloor, {c.b.add(ops::kAbs, {x})})});

@@ -1,5 +1,6 @@
 // Operators that move elements: reshape, transpose, concatenate, pad.
 #include <algorithm>
+#include <cmath>
 
 #include "formats/tflite/op_context.h"
 
@@ -7,6 +8,8 @@ namespace ew::formats::tflite {
 namespace {
 
 using Ints = std::vector<int64_t>;
+
+constexpr double kMaxRange = 1 << 20;
 
 Result<ValueId> to_shape(const OpContext& c, ValueId x, Ints target) {
   // 0 means "as the input's" to our reshape; of an empty input, one 0 follows from the other sizes.
@@ -22,22 +25,81 @@ Result<ValueId> to_shape(const OpContext& c, ValueId x, Ints target) {
   return c.b.add(ops::kReshape, {x}, {{"shape", std::move(target)}});
 }
 
+/// x as `target`, the shape that the file means: complex numbers are pairs here.
+Result<ValueId> to_file_shape(const OpContext& c, ValueId x, Ints target) {
+  if (c.is_complex(0)) target.push_back(2);
+  return to_shape(c, x, std::move(target));
+}
+
+Ints file_shape(const OpContext& c, ValueId x) {
+  Ints dims = c.type(x).shape.dims();
+  if (c.is_complex(0)) dims.pop_back();
+  return dims;
+}
+
 Result<ValueId> reshape(const OpContext& c) {
   EW_TRY(const ValueId x, c.in(0));
   if (c.has_input(1)) {
     EW_TRY(Ints target, c.ints(1));
-    return to_shape(c, x, std::move(target));
+    return to_file_shape(c, x, std::move(target));
   }
   Ints target;
   for (const int32_t d : c.options.list<int32_t>(0)) target.push_back(d);
-  return to_shape(c, x, std::move(target));
+  return to_file_shape(c, x, std::move(target));
 }
 
-// The file's own shape of the output says what the operator's attributes do.
-Result<ValueId> to_declared(const OpContext& c) {
+Result<ValueId> expand_dims(const OpContext& c) {
   EW_TRY(const ValueId x, c.in(0));
+  EW_TRY(const Ints axis, c.ints(1));
+  Ints shape = file_shape(c, x);
+  const auto rank = static_cast<int64_t>(shape.size()) + 1;
+  if (axis.size() != 1 || axis[0] < -rank || axis[0] >= rank) {
+    return invalid_data("axis ", axis, " for rank ", rank - 1);
+  }
+  shape.insert(shape.begin() + (axis[0] < 0 ? axis[0] + rank : axis[0]), 1);
+  return to_file_shape(c, x, std::move(shape));
+}
+
+// Without dimensions all those of length 1 go.
+Result<ValueId> squeeze(const OpContext& c) {
+  EW_TRY(const ValueId x, c.in(0));
+  const Ints shape = file_shape(c, x);
+  const auto rank = static_cast<int64_t>(shape.size());
+  std::vector<bool> goes(shape.size(), false);
+  bool is_named = false;
+  for (const int32_t axis : c.options.list<int32_t>(0)) {
+    const int64_t d = axis < 0 ? axis + rank : axis;
+    if (d < 0 || d >= rank || shape[static_cast<size_t>(d)] != 1) {
+      return invalid_data("dimension ", axis, " of ", Shape(shape), " is none of length 1");
+    }
+    goes[static_cast<size_t>(d)] = is_named = true;
+  }
+  Ints target;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (!(is_named ? goes[d] : shape[d] == 1)) target.push_back(shape[d]);
+  }
+  return to_file_shape(c, x, std::move(target));
+}
+
+// From constants: how long the output is must be known here.
+Result<ValueId> range(const OpContext& c) {
+  double bounds[3] = {};
+  for (size_t i = 0; i < 3; ++i) {
+    const ir::Tensor* value = c.constant(i);
+    if (value == nullptr || value->size() != 1 || value->type().quant) {
+      return unsupported("input ", i, " is no constant number");
+    }
+    bounds[i] = value->cast(DType::kF64).values<double>()[0];
+  }
   EW_TRY(const ir::TensorType type, c.declared(0));
-  return to_shape(c, x, type.shape.dims());
+  const double count = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
+  if (!(count <= kMaxRange)) {
+    return invalid_data("from ", bounds[0], " to ", bounds[1], " by ", bounds[2]);
+  }
+  std::vector<double> values;
+  for (double i = 0; i < count; ++i) values.push_back(bounds[0] + i * bounds[2]);
+  const auto n = static_cast<int64_t>(values.size());
+  return c.b.constant(ir::Tensor::from(values, Shape{n}).cast(type.dtype));
 }
 
 Result<ValueId> transpose(const OpContext& c) {
@@ -353,18 +415,19 @@ const Lowering kLowerings[] = {
     {BuiltinOperator::kBroadcastTo, one<broadcast_to>},
     {BuiltinOperator::kConcatenation, one<concatenation>},
     {BuiltinOperator::kDepthToSpace, one<depth_to_space>},
-    {BuiltinOperator::kExpandDims, one<to_declared>},
+    {BuiltinOperator::kExpandDims, one<expand_dims>},
     {BuiltinOperator::kFill, one<fill>},
     {BuiltinOperator::kMirrorPad, one<mirror_pad>},
     {BuiltinOperator::kPack, one<pack>},
     {BuiltinOperator::kPad, one<pad>},
     {BuiltinOperator::kPadv2, one<pad_v2>},
+    {BuiltinOperator::kRange, one<range>},
     {BuiltinOperator::kRank, one<rank>},
     {BuiltinOperator::kReshape, one<reshape>},
     {BuiltinOperator::kShape, one<shape_of>},
     {BuiltinOperator::kSpaceToBatchNd, one<space_to_batch_nd>},
     {BuiltinOperator::kSpaceToDepth, one<space_to_depth>},
-    {BuiltinOperator::kSqueeze, one<to_declared>},
+    {BuiltinOperator::kSqueeze, one<squeeze>},
     {BuiltinOperator::kTile, one<tile>},
     {BuiltinOperator::kTranspose, one<transpose>},
     {BuiltinOperator::kZerosLike, one<zeros_like>},

@@ -164,6 +164,18 @@ ValueId OpContext::parameter(const std::string& name, int32_t tensor, Tensor dat
   return b.parameter(tensors_.info(tensor).name, std::move(data), std::move(info));
 }
 
+Result<ValueId> OpContext::real_or_imaginary(int64_t which) const {
+  EW_TRY(const ValueId x, in(0));
+  std::vector<int64_t> shape = type(x).shape.dims();
+  std::vector<int64_t> begin(shape.size(), 0);
+  std::vector<int64_t> end(shape.size(), INT64_MAX);
+  begin.back() = which;
+  end.back() = which + 1;
+  shape.pop_back();
+  const ValueId part = b.add(ops::kSlice, {x}, {{"begin", begin}, {"end", end}});
+  return b.add(ops::kReshape, {part}, {{"shape", std::move(shape)}});
+}
+
 ValueId OpContext::typed(ValueId id, const TensorType& type) const {
   if (!b.ok() || id == kNoValue) return id;
   b.graph().value(id).type.quant = type.quant;

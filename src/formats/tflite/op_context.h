@@ -96,6 +96,13 @@ class OpContext {
     return has_input(i) && tensors_.info(op_.inputs[i]).is_variable;
   }
 
+  /// Whether the file has complex numbers there: [..., 2] in the graph, real and imaginary parts.
+  bool is_complex(size_t i) const {
+    return has_input(i) && tensors_.info(op_.inputs[i]).type == ElementType::kComplex64;
+  }
+  /// The real (0) or imaginary (1) parts of complex input 0.
+  Result<ValueId> real_or_imaginary(int64_t which) const;
+
   /// Gives a value the type of output i: for lowerings of several quantised nodes.
   ValueId typed(ValueId id, const ir::TensorType& type) const;
 
@@ -142,6 +149,7 @@ std::span<const Lowering> index_lowerings();
 std::span<const Lowering> recurrent_lowerings();
 std::span<const Lowering> reduction_lowerings();
 std::span<const Lowering> select_lowerings();
+std::span<const Lowering> signal_lowerings();
 LowerFn find_lowering(BuiltinOperator code);
 LowerFn find_custom_lowering(std::string_view name);
 

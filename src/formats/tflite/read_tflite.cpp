@@ -13,7 +13,7 @@ namespace tflite {
 LowerFn find_lowering(BuiltinOperator code) {
   for (const auto table :
        {window_lowerings, elementwise_lowerings, shape_lowerings, recurrent_lowerings,
-        index_lowerings, reduction_lowerings, select_lowerings}) {
+        index_lowerings, reduction_lowerings, select_lowerings, signal_lowerings}) {
     for (const Lowering& lowering : table()) {
       if (lowering.code == code) return lowering.build;
     }
@@ -68,6 +68,12 @@ class Importer {
     return op.code == kCustom ? str("custom operator '", op.custom, "'") : operator_name(op.code);
   }
 
+  static bool suits_complex(BuiltinOperator code) {
+    using enum BuiltinOperator;
+    return code == kReshape || code == kSqueeze || code == kExpandDims || code == kCast ||
+           code == kReal || code == kImag || code == kComplexAbs;
+  }
+
   Status add_input(int32_t tensor) {
     EW_TRY(TensorType type, tensors_.type(tensor));
     tensors_.set_value(tensor, b_.input(tensors_.info(tensor).name, std::move(type)));
@@ -79,6 +85,11 @@ class Importer {
         op.code == kCustom ? find_custom_lowering(op.custom) : find_lowering(op.code);
     if (build == nullptr) return unsupported("is not supported");
     if (op.outputs.empty()) return invalid_data("has no output");
+    if (!suits_complex(op.code) && std::ranges::any_of(op.inputs, [&](int32_t i) {
+          return i >= 0 && tensors_.info(i).type == ElementType::kComplex64;
+        })) {
+      return unsupported("of complex numbers");
+    }
     const std::string& name = tensors_.info(op.outputs[0]).name;
     b_.set_origin(str("tflite:", name.substr(0, name.find(';'))));
     const size_t first_node = graph_.nodes.size();

@@ -21,6 +21,7 @@ enum class ElementType : int8_t {
   kString = 5,
   kBool = 6,
   kInt16 = 7,
+  kComplex64 = 8,
   kInt8 = 9,
   kFloat64 = 10,
   kUint64 = 12,

@@ -13,6 +13,7 @@ using ir::TensorType;
 Result<DType> dtype_of(ElementType type) {
   switch (type) {
     case ElementType::kFloat32:
+    case ElementType::kComplex64:
       return DType::kF32;
     case ElementType::kFloat16:
       return DType::kF16;
@@ -100,6 +101,7 @@ Result<TensorType> tensor_type(const TensorInfo& info) {
   TensorType type;
   EW_TRY(type.dtype, dtype_of(info.type));
   type.shape = info.shape;
+  if (info.type == ElementType::kComplex64) type.shape.dims().push_back(2);
   if (info.quantization && !info.quantization->scales.empty() && !is_floating(type.dtype) &&
       type.dtype != DType::kBool) {
     EW_TRY(QuantParams q, quant_params(*info.quantization, info));
@@ -110,7 +112,7 @@ Result<TensorType> tensor_type(const TensorInfo& info) {
 
 Result<Tensor> stored_tensor(const TensorInfo& info) {
   EW_TRY(const TensorType type, tensor_type(info));
-  const int64_t count = info.shape.num_elements();
+  const int64_t count = type.shape.num_elements();
   if (info.data.empty() && info.is_variable && count > (int64_t{1} << 22)) {
     return make_error(ErrorCode::kResourceLimit, "a variable of ", count, " elements");
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/strided_copy.h"
 #include "ops/window.h"
 
 namespace ew::ops {
@@ -32,28 +33,28 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
   return one_output(in[0]->dtype, std::move(shape));
 }
 
-// Fills with `fill` (one element) and copies x row by row of its last dimension.
+// Fills with `fill` (one element) and copies x into the middle.
 void pad_with(ConstViews in, Views out, const Attrs& attrs, const uint8_t* fill) {
-  const Shape& from = in[0].shape();
-  const std::vector<int64_t> strides = strides_of(out[0].shape());
+  const Shape& shape = in[0].shape();
+  const std::vector<int64_t> from = strides_of(shape);
+  const std::vector<int64_t> to = strides_of(out[0].shape());
   const std::vector<int64_t>& pads = attrs.ints("pads");
   const size_t size = dtype_size(in[0].dtype());
+  const size_t bytes = static_cast<size_t>(out[0].size()) * size;
   auto* target = static_cast<uint8_t*>(out[0].data);
-  const auto* source = static_cast<const uint8_t*>(in[0].data);
-  for (int64_t i = 0; i < out[0].size(); ++i) {
-    std::memcpy(target + static_cast<size_t>(i) * size, fill, size);
+  if (std::all_of(fill, fill + size, [&](uint8_t byte) { return byte == fill[0]; })) {
+    if (bytes > 0) std::memset(target, fill[0], bytes);
+  } else {
+    for (size_t at = 0; at < bytes; at += size) std::memcpy(target + at, fill, size);
   }
-  const int64_t row = from.rank() == 0 ? 1 : from[-1];
-  for (int64_t i = 0; i < in[0].size(); i += row) {
-    int64_t rest = i;
-    int64_t at = 0;
-    for (int d = from.rank() - 1; d >= 0; --d) {
-      at += (rest % from[d] + pads[static_cast<size_t>(d)]) * strides[static_cast<size_t>(d)];
-      rest /= from[d];
-    }
-    std::memcpy(target + static_cast<size_t>(at) * size, source + static_cast<size_t>(i) * size,
-                static_cast<size_t>(row) * size);
+  std::vector<CopyDim> dims;
+  int64_t first = 0;
+  for (int d = 0; d < shape.rank(); ++d) {
+    const auto at = static_cast<size_t>(d);
+    first += pads[at] * to[at];
+    dims.push_back({shape[d], from[at], to[at]});
   }
+  strided_copy(std::move(dims), size, in[0].data, target + first * static_cast<int64_t>(size));
 }
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {

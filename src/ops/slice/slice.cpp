@@ -10,7 +10,8 @@
 #include "ops/slice/slice.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "ops/strided_copy.h"
 
 namespace ew::ops {
 namespace {
@@ -44,25 +45,21 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
 }
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {
-  const Shape& to = out[0].shape();
-  const std::vector<int64_t> in_strides = strides_of(in[0].shape());
-  const std::vector<int64_t> out_strides = strides_of(to);
-  std::vector<SliceRange> ranges;
-  for (int d = 0; d < to.rank(); ++d) ranges.push_back(slice_range(in[0].shape()[d], attrs, d));
+  const Shape& shape = in[0].shape();
+  const std::vector<int64_t> from = strides_of(shape);
+  const std::vector<int64_t> to = strides_of(out[0].shape());
   const size_t size = dtype_size(in[0].dtype());
-  const auto* source = static_cast<const uint8_t*>(in[0].data);
-  auto* target = static_cast<uint8_t*>(out[0].data);
-  const int64_t n = out[0].size();
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t rest = i;
-    int64_t from = 0;
-    for (size_t d = 0; d < ranges.size(); ++d) {
-      from += (ranges[d].begin + rest / out_strides[d] * ranges[d].stride) * in_strides[d];
-      rest %= out_strides[d];
-    }
-    std::memcpy(target + static_cast<size_t>(i) * size, source + static_cast<size_t>(from) * size,
-                size);
+  std::vector<CopyDim> dims;
+  int64_t first = 0;
+  for (int d = 0; d < shape.rank(); ++d) {
+    const SliceRange range = slice_range(shape[d], attrs, d);
+    const auto at = static_cast<size_t>(d);
+    first += range.begin * from[at];
+    dims.push_back({out[0].shape()[d], range.stride * from[at], to[at]});
   }
+  strided_copy(std::move(dims), size,
+               static_cast<const uint8_t*>(in[0].data) + first * static_cast<int64_t>(size),
+               out[0].data);
 }
 
 void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {

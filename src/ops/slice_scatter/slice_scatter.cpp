@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "ops/slice/slice.h"
+#include "ops/strided_copy.h"
 
 namespace ew::ops {
 namespace {
@@ -28,26 +29,21 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
 }
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {
-  const Shape& to = out[0].shape();
-  const std::vector<int64_t> in_strides = strides_of(in[0].shape());
-  const std::vector<int64_t> out_strides = strides_of(to);
-  std::vector<SliceRange> ranges;
-  for (int d = 0; d < to.rank(); ++d) ranges.push_back(slice_range(to[d], attrs, d));
+  const Shape& shape = out[0].shape();
+  const std::vector<int64_t> from = strides_of(in[0].shape());
+  const std::vector<int64_t> to = strides_of(shape);
   const size_t size = dtype_size(in[0].dtype());
-  const auto* source = static_cast<const uint8_t*>(in[0].data);
-  auto* target = static_cast<uint8_t*>(out[0].data);
-  std::memset(target, 0, static_cast<size_t>(out[0].size()) * size);
-  const int64_t n = in[0].size();
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t rest = i;
-    int64_t at = 0;
-    for (size_t d = 0; d < ranges.size(); ++d) {
-      at += (ranges[d].begin + rest / in_strides[d] * ranges[d].stride) * out_strides[d];
-      rest %= in_strides[d];
-    }
-    std::memcpy(target + static_cast<size_t>(at) * size, source + static_cast<size_t>(i) * size,
-                size);
+  std::vector<CopyDim> dims;
+  int64_t first = 0;
+  for (int d = 0; d < shape.rank(); ++d) {
+    const SliceRange range = slice_range(shape[d], attrs, d);
+    const auto at = static_cast<size_t>(d);
+    first += range.begin * to[at];
+    dims.push_back({in[0].shape()[d], from[at], range.stride * to[at]});
   }
+  std::memset(out[0].data, 0, static_cast<size_t>(out[0].size()) * size);
+  strided_copy(std::move(dims), size, in[0].data,
+               static_cast<uint8_t*>(out[0].data) + first * static_cast<int64_t>(size));
 }
 
 }  // namespace

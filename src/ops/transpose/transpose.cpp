@@ -6,9 +6,8 @@
 ///   quant    as the input
 ///   errors   kInvalidArgument if perm is no permutation
 #include <algorithm>
-#include <cstring>
 
-#include "ops/ops.h"
+#include "ops/strided_copy.h"
 
 namespace ew::ops {
 namespace {
@@ -34,22 +33,14 @@ Result<std::vector<TensorType>> infer(InputTypes in, const Attrs& attrs) {
 
 void reference(ConstViews in, Views out, const Attrs& attrs) {
   const std::vector<int64_t>& perm = attrs.ints("perm");
-  const std::vector<int64_t> in_strides = strides_of(in[0].shape());
-  const std::vector<int64_t> out_strides = strides_of(out[0].shape());
-  const size_t size = dtype_size(in[0].dtype());
-  const auto* source = static_cast<const uint8_t*>(in[0].data);
-  auto* target = static_cast<uint8_t*>(out[0].data);
-  const int64_t n = in[0].size();
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t rest = i;
-    int64_t from = 0;
-    for (size_t d = 0; d < perm.size(); ++d) {
-      from += rest / out_strides[d] * in_strides[static_cast<size_t>(perm[d])];
-      rest %= out_strides[d];
-    }
-    std::memcpy(target + static_cast<size_t>(i) * size, source + static_cast<size_t>(from) * size,
-                size);
+  const std::vector<int64_t> from = strides_of(in[0].shape());
+  const std::vector<int64_t> to = strides_of(out[0].shape());
+  std::vector<CopyDim> dims;
+  for (size_t d = 0; d < perm.size(); ++d) {
+    const int source = static_cast<int>(perm[d]);
+    dims.push_back({in[0].shape()[source], from[static_cast<size_t>(source)], to[d]});
   }
+  strided_copy(std::move(dims), dtype_size(in[0].dtype()), in[0].data, out[0].data);
 }
 
 void reference_i8(ConstViews in, Views out, const Attrs& attrs, Int8Profile) {
