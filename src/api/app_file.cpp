@@ -21,6 +21,14 @@ agent::Checked load_device_app(const std::string& folder, const std::string& app
                                const AgentOptions& options) {
   agent::Checked checked = agent::load_app(app_file, overrides_of(options));
   if (!checked.app) return checked;
+  for (const agent::SinkPlan& sink : checked.app->sinks) {
+    if (std::string_view(sink.type->name) != "file" || sink.settings.text("path")[0] == '/') {
+      continue;
+    }
+    checked.errors.push_back(sink.settings.error(
+        "path", "would lie in the folder of one version; a bundle needs an absolute path here"));
+  }
+  if (!checked.errors.empty()) return {nullptr, std::move(checked.errors)};
   const std::string state = checked.app->agent.text("state");
   // What an app keeps outlives its versions.
   if (!state.empty() && state[0] != '/') checked.app->state = str(folder, "/data/", state);

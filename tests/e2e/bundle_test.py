@@ -5,6 +5,8 @@ import hashlib
 import http.server
 import json
 import random
+import re
+import socket
 import struct
 import subprocess
 import threading
@@ -21,13 +23,13 @@ app: pump
 state: state
 HEALTH
 sources:
-  in: {type: file, path: in.jsonl, key: id, follow: true SOURCE}
+  in: {type: file, path: FOLDER/in.jsonl, key: id, follow: true SOURCE}
 streams:
   marked:
     from: in
     set: {v: VERSION}
 sinks:
-  out: {type: file, path: out.jsonl, from: marked}
+  out: {type: file, path: FOLDER/out.jsonl, from: marked}
 """
 
 
@@ -51,7 +53,7 @@ class BundleCase(OperateCase):
         folder = self.folder / f"src-{version}"
         folder.mkdir(exist_ok=True)
         app = APP.replace("VERSION", str(version)).replace("HEALTH", health)
-        app = app.replace("SOURCE", source)
+        app = app.replace("SOURCE", source).replace("FOLDER", str(self.folder))
         (folder / "app.yaml").write_text(app + text)
         name = f"pump-{version}.ewb"
         self.run_edgewise("bundle", "create", f"src-{version}/app.yaml", "--version", version,
@@ -75,10 +77,12 @@ class BundleCase(OperateCase):
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def wait_version(self, agent, version, trial=False):
-        """Until the version runs; `trial` None: in any state."""
-        agent.wait_for(lambda: self.status()["active"] == version
-                       and self.status()["trial"] in (trial, not trial if trial is None else trial)
-                       and f"bundle: version {version} of pump" in agent.lines())
+        """Until the version runs, on trial or not."""
+        def is_there():
+            started = re.findall(r"bundle: version (\d+) of pump", agent.lines())
+            return (started and int(started[-1]) == version
+                    and self.status()["active"] == version and self.status()["trial"] == trial)
+        agent.wait_for(is_there)
 
 
 class FormatTest(BundleCase):
@@ -209,18 +213,27 @@ class TrialTest(BundleCase):
         agent.wait_for(lambda: not self.status()["trial"])
         return agent
 
-    def test_one_that_does_not_start_is_left_at_once(self):
-        agent = self.first()
-        # Its sink cannot open its file, which only a start shows.
-        name = self.bundle(2, text="  bad: {type: sqlite, path: no/such/folder/x.db, from: in}\n")
+    def left(self, agent, name, why):
+        """The version is given up, and version 1 goes on."""
         self.apply(name)
         agent.wait_for(lambda: "given up" in self.status()["note"])
-        self.assertEqual(self.status()["active"], 1)
+        self.assertIn(why, self.status()["note"])
+        self.wait_version(agent, 1)
         self.append([{"id": "a", "n": 1}])
         agent.wait_for(lambda: len(self.outputs()) == 1)
         self.assertEqual(self.outputs()[0]["v"], 1)
         agent.stop()
         self.assertIn("version 2 is not above 2", self.apply(name, expect=3).stderr)
+
+    def test_one_that_does_not_start_is_left_at_once(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            health = f"health: {{window: 10m}}\nhttp: {{port: {taken.getsockname()[1]}}}"
+            self.left(self.first(), self.bundle(2, health=health), "ddress already in use")
+
+    def test_one_whose_sink_does_not_connect_is_left(self):
+        name = self.bundle(2, health="health: {window: 300ms, connected: true}",
+                           text="  bad: {type: sqlite, path: /no/folder/x.db, from: in}\n")
+        self.left(self.first(), name, "sink bad is not connected at the end of the health window")
 
     def test_one_that_crashes_in_its_window_is_left(self):
         agent = self.first()
@@ -396,7 +409,7 @@ class ShadowTest(OperateCase):
         super().setUp()
         base = FIXTURE / "base_model.k3.h5"
         self.run_edgewise("convert", base, "old.ew")
-        self.run_edgewise("convert", base, "near.ew", "--weights", "fp16")
+        self.run_edgewise("convert", base, "near.tflite")
         self.run_edgewise("convert", FIXTURE / "optimized_model.k3.h5", "other.ew")
         self.write("in.jsonl", "")
         self.rows = [{"id": "a"} | {f"x{i}": round(x, 3) for i, x in enumerate(features)}
@@ -416,14 +429,14 @@ class ShadowTest(OperateCase):
         return json.loads(agent.get("/api/models", self.token("view"))[1])["models"][0]
 
     def test_a_model_that_agrees_takes_over_also_behind_a_crash(self):
-        agent = self.start("near.ew")
+        agent = self.start("near.tflite")
         self.append(self.rows[:150])
         agent.wait_for(lambda: self.count() == 150)
         before = self.model(agent)
         self.assertEqual([before["shadow"]["state"], before["shadow"]["samples"]], ["running", 150])
         agent.process.kill()
         agent.process.wait()
-        agent = self.start("near.ew")
+        agent = self.start("near.tflite")
         self.assertEqual(self.model(agent)["shadow"]["samples"], 150)
         self.append(self.rows[150:])
         agent.wait_for(lambda: self.model(agent)["shadow"]["state"] == "switched")
@@ -437,7 +450,7 @@ class ShadowTest(OperateCase):
         agent.wait_for(lambda: self.count() == 400)
         agent.process.kill()
         agent.process.wait()
-        agent = self.start("near.ew")
+        agent = self.start("near.tflite")
         self.assertEqual(self.model(agent)["shadow"]["state"], "switched")
         self.assertNotIn("takes over", agent.lines())
         agent.stop()
