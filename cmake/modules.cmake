@@ -59,6 +59,7 @@ function(ew_module name)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     list(FILTER sources EXCLUDE REGEX "_neon(_dotprod|_i8mm)?\\.cpp$")
   endif()
+  ew_drop_kernels(sources)
   foreach(source ${sources})
     if(source MATCHES "_avx512\\.cpp$")
       # -Wno-uninitialized: GCC 12's own intrinsics start from undefined vectors.

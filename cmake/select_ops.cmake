@@ -3,7 +3,12 @@
 # others.
 set(EW_OPS "" CACHE STRING "Operators of the build, separated by commas; empty: all of them")
 set(EW_CPU "" CACHE STRING "The only CPU target whose kernels are built (portable, avx2, avx512)")
+set(EW_KERNELS "int8,float,hybrid" CACHE STRING
+    "Kinds of layers that have fast kernels (float: hybrid too needs it); others run by their references")
 option(EW_STATIC "Link edgewise-run statically, without debug information" OFF)
+if(EW_STATIC)
+  add_compile_definitions(EW_SMALL)
+endif()
 
 set(EW_FOLDERS "")          # operators that are folders
 set(EW_UNSELECTED "")       # those of them that are left out
@@ -13,6 +18,13 @@ if(EW_CPU)
   string(TOUPPER ${first} first)
   add_compile_definitions(EW_CPU=k${first}${rest})
 endif()
+string(REPLACE "," ";" kinds "${EW_KERNELS}")
+foreach(kind float hybrid)
+  if(NOT kind IN_LIST kinds)
+    string(TOUPPER ${kind} upper)
+    add_compile_definitions(EW_NO_${upper}_KERNELS)
+  endif()
+endforeach()
 if(EW_OPS)
   add_compile_definitions(EW_OPS="${EW_OPS}")
   add_compile_options(-Wno-unused-function)  # of rows that are left out
@@ -51,4 +63,18 @@ function(ew_drop_operators sources_name)
     endif()
   endforeach()
   set(${sources_name} ${kept} PARENT_SCOPE)
+endfunction()
+
+# Leaves out the kernels of the CPU targets that EW_CPU does not name. AVX-512 means VNNI for integers.
+function(ew_drop_kernels sources_name)
+  if(EW_CPU)
+    set(others portable avx2 avx512 vnni)
+    list(REMOVE_ITEM others ${EW_CPU})
+    if(EW_CPU STREQUAL "avx512")
+      list(REMOVE_ITEM others vnni)
+    endif()
+    list(JOIN others "|" others)
+    list(FILTER ${sources_name} EXCLUDE REGEX "/runtime/kernels/.*_(${others})\\.cpp$")
+    set(${sources_name} "${${sources_name}}" PARENT_SCOPE)
+  endif()
 endfunction()

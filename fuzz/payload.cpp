@@ -28,9 +28,10 @@ void payload(Bytes bytes) {
   }
   require(values[inner].is_missing() || (*whole)["b"].is_map(), "a field inside an object");
 
-  std::vector<agent::Redaction> redactions{{agent::Redaction::What::kDrop, "a", 0, 0},
-                                           {agent::Redaction::What::kHash, "b", 0, 0},
-                                           {agent::Redaction::What::kRound, "c", 1, 0}};
+  std::vector<agent::Redaction> redactions{
+      {.what = agent::Redaction::What::kDrop, .field = "a"},
+      {.what = agent::Redaction::What::kHash, .field = "b"},
+      {.what = agent::Redaction::What::kRound, .field = "c", .decimals = 1}};
   std::string out;
   agent::append_redacted_json(out, text, redactions, {}, {});
   const Result<Config> redacted = formats::parse_json(out);

@@ -1,4 +1,4 @@
-// What the standard library calls when it would throw: memory ran out, or a mistake of ours.
+// What the standard library calls when it would throw: memory ran out, or a mistake of ours. The
 // static program ends instead, and needs no unwinder.
 #include <unistd.h>
 
@@ -36,8 +36,24 @@ void __throw_bad_alloc() { end("out of memory"); }
 void __throw_bad_array_new_length() { end("out of memory"); }
 void __throw_bad_function_call() { end("a call of nothing"); }
 void __throw_system_error(int) { end("the system refused a thread"); }
+void terminate() noexcept { end("a call that must not fail failed"); }
 
 }  // namespace std
+
+// What objects of the standard library that were compiled with exceptions refer to. Nothing is ever
+// thrown, so nothing calls these; with them the linker leaves the unwinder out.
+extern "C" {
+void __gxx_personality_v0() { end("an exception"); }
+void _Unwind_Resume() { end("an exception"); }
+void* __cxa_begin_catch(void*) noexcept { end("an exception"); }
+void __cxa_rethrow() { end("an exception"); }
+void __cxa_end_catch() { end("an exception"); }
+
+// Initialisation of a static variable of a function, once: this program has one thread.
+int __cxa_guard_acquire(unsigned char* is_done) { return *is_done == 0 ? 1 : 0; }
+void __cxa_guard_release(unsigned char* is_done) { *is_done = 1; }
+void __cxa_guard_abort(unsigned char*) {}
+}
 
 void* operator new(std::size_t bytes) { return allocate(bytes, alignof(std::max_align_t)); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {

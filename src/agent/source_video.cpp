@@ -366,8 +366,14 @@ size_t tensor_size(const Settings& s) {
   return pixels * (s.text("color") == "gray" ? 1 : 3);
 }
 
+std::array<int, 3> picture_shape(const Settings& s) {
+  if (!s.has("width") || !s.has("height")) return {};
+  return {static_cast<int>(s.integer("height")), static_cast<int>(s.integer("width")),
+          s.text("color") == "gray" ? 1 : 3};
+}
+
 constexpr TensorSource kTensor{
-    .field = "pixels", .size = tensor_size, .to_set = "width and height"};
+    .field = "pixels", .size = tensor_size, .to_set = "width and height", .picture = picture_shape};
 
 }  // namespace
 

@@ -2,12 +2,31 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
 
 namespace ew {
 namespace str_detail {
 namespace {
 
+#ifdef EW_SMALL
+// The fewest digits that read back as the same number, without the 120 kB of tables that
+// <charconv> needs for them.
+template <std::floating_point T>
+void append_chars(std::string& out, T value) {
+  char buffer[40];
+  for (int digits = 1; digits <= std::numeric_limits<T>::max_digits10; ++digits) {
+    std::snprintf(buffer, sizeof(buffer), "%.*g", digits, static_cast<double>(value));
+    if (static_cast<T>(std::strtod(buffer, nullptr)) == value) break;
+  }
+  out.append(buffer);
+}
+
+template <std::integral T>
+#else
 template <typename T>
+#endif
 void append_chars(std::string& out, T value) {
   char buffer[40];
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);

@@ -1,7 +1,9 @@
 #include "ir/memory_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <utility>
 
 namespace ew::ir {
 namespace {
@@ -12,56 +14,117 @@ int64_t aligned(int64_t n, int64_t alignment) {
   return (n + alignment - 1) / alignment * alignment;
 }
 
-// Each buffer in turn at the lowest offset that is free for its whole life.
-MemoryPlan place_in(const Order& order, std::span<const BufferLifetime> buffers,
-                    int64_t alignment) {
-  MemoryPlan plan;
-  plan.offsets.assign(buffers.size(), 0);
-  std::vector<size_t> placed;  // sorted by offset
-  for (const size_t i : order) {
-    const int64_t size = aligned(buffers[i].bytes, alignment);
-    int64_t offset = 0;
-    for (const size_t j : placed) {
-      if (buffers[j].last < buffers[i].first || buffers[j].first > buffers[i].last) continue;
-      if (plan.offsets[j] >= offset + size) break;
-      offset = std::max(offset, plan.offsets[j] + aligned(buffers[j].bytes, alignment));
+// Places buffers in a given order, each at the lowest offset that is free for its whole life.
+class Placer {
+ public:
+  Placer(std::span<const BufferLifetime> buffers, int64_t alignment)
+      : offsets(buffers.size()), rivals_(buffers.size()) {
+    for (const BufferLifetime& b : buffers) sizes.push_back(aligned(b.bytes, alignment));
+    Order by_first(buffers.size());
+    std::iota(by_first.begin(), by_first.end(), size_t{0});
+    std::sort(by_first.begin(), by_first.end(), [&](size_t a, size_t b) {
+      return buffers[a].first != buffers[b].first ? buffers[a].first < buffers[b].first : a < b;
+    });
+    Order alive;
+    for (const size_t i : by_first) {
+      std::erase_if(alive, [&](size_t j) { return buffers[j].last < buffers[i].first; });
+      if (sizes[i] == 0) continue;
+      for (const size_t j : alive) {
+        rivals_[i].push_back(j);
+        rivals_[j].push_back(i);
+        rival_count += 2;
+      }
+      alive.push_back(i);
     }
-    plan.offsets[i] = offset;
-    plan.arena_bytes = std::max(plan.arena_bytes, offset + size);
-    placed.insert(
-        std::upper_bound(placed.begin(), placed.end(), i,
-                         [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; }),
-        i);
   }
-  return plan;
+
+  /// The arena's size; `offsets` has the places.
+  int64_t place(const Order& order) {
+    std::fill(offsets.begin(), offsets.end(), -1);
+    int64_t arena = 0;
+    for (const size_t i : order) {
+      taken_.clear();
+      for (const size_t j : rivals_[i]) {
+        if (offsets[j] >= 0) taken_.emplace_back(offsets[j], offsets[j] + sizes[j]);
+      }
+      std::sort(taken_.begin(), taken_.end());
+      int64_t offset = 0;
+      for (const auto& [begin, end] : taken_) {
+        if (begin >= offset + sizes[i]) break;
+        offset = std::max(offset, end);
+      }
+      offsets[i] = offset;
+      arena = std::max(arena, offset + sizes[i]);
+    }
+    return arena;
+  }
+
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> offsets;
+  int64_t rival_count = 0;
+
+ private:
+  std::vector<Order> rivals_;  // per buffer: those alive at the same time
+  std::vector<std::pair<int64_t, int64_t>> taken_;
+};
+
+// Orders from which the search starts: largest first, most bytes times steps first, longest first.
+std::vector<Order> first_orders(std::span<const BufferLifetime> buffers, const Placer& placer) {
+  Order plain(buffers.size());
+  std::iota(plain.begin(), plain.end(), size_t{0});
+  std::vector<Order> orders(3, plain);
+  for (size_t kind = 0; kind < orders.size(); ++kind) {
+    const auto key = [&](size_t i) {
+      const int64_t steps = int64_t{buffers[i].last} - buffers[i].first + 1;
+      const int64_t size = placer.sizes[i];
+      return std::array{kind == 0 ? size : kind == 1 ? size * steps : steps, size};
+    };
+    std::sort(orders[kind].begin(), orders[kind].end(),
+              [&](size_t a, size_t b) { return key(a) != key(b) ? key(a) > key(b) : a < b; });
+  }
+  return orders;
 }
 
-// Moves random buffers of the order; deterministic, and only while far from the bound.
-MemoryPlan improve(MemoryPlan best, Order order, std::span<const BufferLifetime> buffers,
-                   int64_t alignment, int64_t bound) {
-  constexpr size_t kMostBuffers = 256;  // a try takes the square of it
-  constexpr int kTries = 200;
-  const auto is_far = [&] { return best.arena_bytes * 50 > bound * 51; };
+// Moves buffers of the order, mostly those that end where the arena ends, to earlier places.
+// Deterministic.
+struct Search {
+  Placer& placer;
+  int64_t enough;  // near enough to the bound to stop
+  int64_t nearly;  // likewise, after many tries
+  int64_t best = 0;
+  std::vector<int64_t> best_offsets = {};
   uint32_t state = 1;
-  const auto random = [&](size_t n) {
+
+  size_t random(size_t n) {
     state = state * 1664525U + 1013904223U;
     return static_cast<size_t>(state >> 8) % n;
-  };
-  if (buffers.size() > kMostBuffers) return best;
-  for (int i = 0; i < kTries && is_far(); ++i) {
-    Order other = order;
-    const size_t from = random(other.size());
-    const size_t to = random(from + 1);
-    std::rotate(other.begin() + static_cast<std::ptrdiff_t>(to),
-                other.begin() + static_cast<std::ptrdiff_t>(from),
-                other.begin() + static_cast<std::ptrdiff_t>(from) + 1);
-    MemoryPlan plan = place_in(other, buffers, alignment);
-    if (plan.arena_bytes > best.arena_bytes) continue;
-    best = std::move(plan);
-    order = std::move(other);
   }
-  return best;
-}
+  bool take(int64_t arena) {
+    if (!best_offsets.empty() && arena > best) return false;
+    best = arena;
+    best_offsets = placer.offsets;
+    return true;
+  }
+  size_t topmost(const Order& order) {
+    size_t found = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < order.size(); ++i) {
+      const size_t b = order[i];
+      if (best_offsets[b] + placer.sizes[b] == best && random(++count) == 0) found = i;
+    }
+    return found;
+  }
+  void improve(Order order, int64_t tries) {
+    constexpr int64_t kThorough = 100;
+    for (int64_t i = 0; i < tries && best > (i < kThorough ? enough : nearly); ++i) {
+      Order other = order;
+      const size_t from = random(4) == 0 ? random(other.size()) : topmost(order);
+      const auto at = [&](size_t n) { return other.begin() + static_cast<std::ptrdiff_t>(n); };
+      std::rotate(at(random(from + 1)), at(from), at(from + 1));
+      if (take(placer.place(other))) order = std::move(other);
+    }
+  }
+};
 
 }  // namespace
 
@@ -83,15 +146,24 @@ int64_t lower_bound_bytes(std::span<const BufferLifetime> buffers, int64_t align
 }
 
 MemoryPlan plan_memory(std::span<const BufferLifetime> buffers, int64_t alignment) {
+  constexpr int64_t kMostTries = 2000;
+  constexpr int64_t kMostWork = 4'000'000;
   const int64_t bound = lower_bound_bytes(buffers, alignment);
-  Order order(buffers.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b;
-  });
-  MemoryPlan plan = improve(place_in(order, buffers, alignment), order, buffers, alignment, bound);
-  plan.lower_bound_bytes = bound;
-  return plan;
+  Placer placer(buffers, alignment);
+  Search search{.placer = placer, .enough = bound + bound / 50, .nearly = bound + bound * 2 / 25};
+  Order best_order;
+  for (Order& order : first_orders(buffers, placer)) {
+    if (!search.best_offsets.empty() && search.best <= search.enough) break;
+    const int64_t before = search.best;
+    const bool is_first = search.best_offsets.empty();
+    if (search.take(placer.place(order)) && (is_first || search.best < before))
+      best_order = std::move(order);
+  }
+  const int64_t work = placer.rival_count + static_cast<int64_t>(buffers.size()) + 1;
+  search.improve(std::move(best_order), std::min(kMostTries, kMostWork / work));
+  return {.offsets = std::move(search.best_offsets),
+          .arena_bytes = search.best,
+          .lower_bound_bytes = bound};
 }
 
 }  // namespace ew::ir

@@ -23,9 +23,9 @@ struct MemoryPlan {
 /// Most bytes alive at any one step, each buffer rounded up to the alignment.
 int64_t lower_bound_bytes(std::span<const BufferLifetime> buffers, int64_t alignment = 64);
 
-/// Places buffers so that those alive together do not overlap: largest first, each at the lowest
-/// offset that is free for its whole life (greedy by size; Pisarchyk and Lee, arXiv 2001.03288);
-/// for up to 256 buffers that need over 2 % more than the bound, then in other orders.
+/// Places buffers so that those alive together do not overlap: in some order, each at the lowest
+/// offset free for its whole life (greedy by size; Pisarchyk and Lee, arXiv 2001.03288). Orders are
+/// searched until one is within 2 % of the bound, later 8 %, or enough have been tried.
 MemoryPlan plan_memory(std::span<const BufferLifetime> buffers, int64_t alignment = 64);
 
 }  // namespace ew::ir

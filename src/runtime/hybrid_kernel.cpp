@@ -127,12 +127,17 @@ class Depthwise final : public Kernel {
   size_t bytes_;
 };
 
-}  // namespace
-
-const HybridTable& hybrid_table() {
+// The kernels of this machine, or null in a build without any (EW_KERNELS).
+const HybridTable* best_table() {
+#ifdef EW_NO_HYBRID_KERNELS
+  return nullptr;
+#else
   static const HybridTable& best = kernels::hybrid_kernels(kernels::detect_cpu());
-  return best;
+  return &best;
+#endif
 }
+
+}  // namespace
 
 bool is_hybrid(const KernelContext& c) {
   return c.in[0]->quant == nullptr && c.in[1]->quant != nullptr;
@@ -162,6 +167,21 @@ std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c, const HybridTab
     return nullptr;
   }
   return std::make_unique<Depthwise>(c, table, *shape, *w);
+}
+
+std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c) {
+  const HybridTable* table = best_table();
+  return table == nullptr ? nullptr : hybrid_conv(c, *table);
+}
+
+std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c) {
+  const HybridTable* table = best_table();
+  return table == nullptr ? nullptr : hybrid_dense(c, *table);
+}
+
+std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c) {
+  const HybridTable* table = best_table();
+  return table == nullptr ? nullptr : hybrid_depthwise(c, *table);
 }
 
 }  // namespace ew::runtime

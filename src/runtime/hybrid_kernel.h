@@ -11,14 +11,13 @@ namespace ew::runtime {
 /// Whether a node has a real input and int8 weights.
 bool is_hybrid(const KernelContext& c);
 
-/// The best kernels of this machine.
-const kernels::HybridTable& hybrid_table();
+std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c, const kernels::HybridTable& table);
+std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c, const kernels::HybridTable& table);
+std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c, const kernels::HybridTable& table);
 
-std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c,
-                                    const kernels::HybridTable& table = hybrid_table());
-std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c,
-                                     const kernels::HybridTable& table = hybrid_table());
-std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c,
-                                         const kernels::HybridTable& table = hybrid_table());
+/// With the best kernels of this machine.
+std::unique_ptr<Kernel> hybrid_conv(const KernelContext& c);
+std::unique_ptr<Kernel> hybrid_dense(const KernelContext& c);
+std::unique_ptr<Kernel> hybrid_depthwise(const KernelContext& c);
 
 }  // namespace ew::runtime

@@ -11,7 +11,8 @@ namespace ew::ops {
 #define EW_OP(name, Name, grad, cpu, ...) EW_DECLARE_##cpu(name)
 #include EW_OPS_DEF
 #undef EW_OP
-/// Elementwise rows share one facet each (unary_cpu.cpp, binary_cpu.cpp); null if the row has none.
+/// Elementwise rows share one facet each (unary_cpu.cpp, binary_cpu.cpp); null
+/// if the row has none.
 runtime::PrepareFn find_elementwise_cpu(const OpDef& op);
 
 }  // namespace ew::ops
@@ -34,11 +35,15 @@ const Row kRows[] = {
 
 }  // namespace
 
-PrepareFn find_cpu(const ir::OpDef& op) {
+PrepareFn find_cpu([[maybe_unused]] const ir::OpDef& op) {
+#ifdef EW_NO_FLOAT_KERNELS
+  return nullptr;
+#else
   for (const Row& row : kRows) {
     if (row.op == &op) return row.prepare;
   }
   return ops::find_elementwise_cpu(op);
+#endif
 }
 
 }  // namespace ew::runtime

@@ -16,11 +16,14 @@ namespace {
 constexpr size_t kMaxMadeBytes = size_t{1} << 28;
 }  // namespace
 
-TensorTable::TensorTable(ir::Builder& b, const ModelInfo& model)
-    : b_(b), model_(model), values_(model.tensors.size(), kNoValue) {}
+TensorTable::TensorTable(ir::Builder& b, const Subgraph& graph)
+    : b_(b),
+      graph_(graph),
+      values_(graph.tensors.size(), kNoValue),
+      is_set_(graph.tensors.size(), false) {}
 
 const TensorInfo& TensorTable::info(int32_t tensor) const {
-  return model_.tensors[static_cast<size_t>(tensor)];
+  return graph_.tensors[static_cast<size_t>(tensor)];
 }
 
 Result<TensorType> TensorTable::type(int32_t tensor) const {
@@ -63,6 +66,16 @@ Result<ValueId> TensorTable::value(int32_t tensor) {
 
 void TensorTable::set_value(int32_t tensor, ValueId value) {
   values_[static_cast<size_t>(tensor)] = value;
+  is_set_[static_cast<size_t>(tensor)] = true;
+}
+
+void TensorTable::clear_set() {
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (is_set_[i]) values_[i] = kNoValue;
+  }
+  std::erase_if(weights_,
+                [&](const auto& w) { return is_set_[static_cast<size_t>(w.first.first)]; });
+  is_set_.assign(is_set_.size(), false);
 }
 
 ValueId& TensorTable::shared_weight(int32_t tensor, const std::string& form) {

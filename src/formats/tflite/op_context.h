@@ -22,7 +22,7 @@ using ir::ValueId;
 /// compute.
 class TensorTable {
  public:
-  TensorTable(ir::Builder& b, const ModelInfo& model);
+  TensorTable(ir::Builder& b, const Subgraph& graph);
 
   const TensorInfo& info(int32_t tensor) const;
   /// The file's type of a tensor, with its quantisation. Errors: kUnsupported for element types
@@ -37,13 +37,16 @@ class TensorTable {
   /// kInvalidData if no operator has computed it yet.
   Result<ValueId> value(int32_t tensor);
   void set_value(int32_t tensor, ValueId value);
+  /// Forgets what was set, so that the operators can run again.
+  void clear_set();
   /// Weights in our layout, shared by all operators that ask for the same tensor and form.
   ValueId& shared_weight(int32_t tensor, const std::string& form);
 
  private:
   ir::Builder& b_;
-  const ModelInfo& model_;
+  const Subgraph& graph_;
   std::vector<ValueId> values_;
+  std::vector<bool> is_set_;
   std::map<std::pair<int32_t, std::string>, ValueId> weights_;
   size_t made_bytes_ = 0;
 };

@@ -35,26 +35,24 @@ int64_t max_folded(size_t file_bytes) {
   return (int64_t{1} << 22) + 64 * static_cast<int64_t>(file_bytes);
 }
 
+constexpr int64_t kMaxSteps = 4096;            // of a loop
+constexpr size_t kMaxNodes = size_t{1} << 18;  // that loops may make
+
 class Importer {
  public:
   Importer(const ModelInfo& info, size_t file_bytes, Graph& graph)
-      : info_(info),
-        graph_(graph),
-        b_(graph),
-        tensors_(b_, info),
-        max_folded_(max_folded(file_bytes)) {}
+      : info_(info), graph_(graph), b_(graph), max_folded_(max_folded(file_bytes)) {
+    for (const Subgraph& subgraph : info.subgraphs) tables_.emplace_back(b_, subgraph);
+    runs_.resize(tables_.size(), false);
+  }
 
   Status run() {
-    for (const int32_t tensor : info_.inputs) EW_TRY_VOID(add_input(tensor));
-    for (size_t i = 0; i < info_.operators.size(); ++i) {
-      const OperatorInfo& op = info_.operators[i];
-      Status added = add_operator(op);
-      if (!added.ok()) return at(str(label(op), " (node ", i, ")"), added.error());
+    std::vector<ValueId> inputs;
+    for (const int32_t tensor : info_.subgraphs[0].inputs) {
+      EW_TRY(TensorType type, tables_[0].type(tensor));
+      inputs.push_back(b_.input(tables_[0].info(tensor).name, std::move(type)));
     }
-    for (const int32_t tensor : info_.outputs) {
-      EW_TRY(const ValueId id, tensors_.value(tensor));
-      graph_.outputs.push_back(id);
-    }
+    EW_TRY(graph_.outputs, run_subgraph(0, inputs));
     if (!b_.ok()) return b_.status().error();
     name_ports();
     ir::remove_dead_nodes(graph_);
@@ -74,26 +72,115 @@ class Importer {
            code == kReal || code == kImag || code == kComplexAbs;
   }
 
-  Status add_input(int32_t tensor) {
-    EW_TRY(TensorType type, tensors_.type(tensor));
-    tensors_.set_value(tensor, b_.input(tensors_.info(tensor).name, std::move(type)));
+  /// The values of its outputs. Its nodes are added once more each time.
+  Result<std::vector<ValueId>> run_subgraph(size_t index, const std::vector<ValueId>& in) {
+    const Subgraph& subgraph = info_.subgraphs[index];
+    if (runs_[index]) return invalid_data("subgraph ", index, " runs itself");
+    if (in.size() != subgraph.inputs.size()) {
+      return invalid_data("gives subgraph ", index, " ", in.size(), " inputs, expected ",
+                          subgraph.inputs.size());
+    }
+    TensorTable& tensors = tables_[index];
+    tensors.clear_set();
+    for (size_t i = 0; i < in.size(); ++i) tensors.set_value(subgraph.inputs[i], in[i]);
+    runs_[index] = true;
+    for (size_t i = 0; i < subgraph.operators.size(); ++i) {
+      const OperatorInfo& op = subgraph.operators[i];
+      Status added = add_operator(tensors, op);
+      if (!added.ok()) return at(str(label(op), " (node ", i, ")"), added.error());
+    }
+    runs_[index] = false;
+    std::vector<ValueId> out;
+    for (const int32_t tensor : subgraph.outputs) {
+      EW_TRY(const ValueId id, tensors.value(tensor));
+      out.push_back(id);
+    }
+    return out;
+  }
+
+  /// The subgraph that field `field` of the options names.
+  Result<size_t> subgraph_of(const OperatorInfo& op, int field) const {
+    const auto index = op.options.scalar<int32_t>(field);
+    if (index <= 0 || static_cast<size_t>(index) >= tables_.size()) {
+      return invalid_data("runs subgraph ", index, ", expected 1 to ",
+                          static_cast<int64_t>(tables_.size()) - 1);
+    }
+    return static_cast<size_t>(index);
+  }
+
+  /// A condition that is known now.
+  Result<bool> known_flag(ValueId id) const {
+    const ir::Value& value = graph_.value(id);
+    if (value.kind != ValueKind::kConstant) {
+      return unsupported("depends on values that are computed at run time");
+    }
+    if (value.data.dtype() != DType::kBool || value.data.size() != 1) {
+      return invalid_data("has a condition of ", value.type, ", expected one bool");
+    }
+    return value.data.values<bool>()[0];
+  }
+
+  Result<std::vector<ValueId>> run_branch(const OperatorInfo& op, std::vector<ValueId> in) {
+    if (in.empty()) return invalid_data("has no condition");
+    EW_TRY(const bool is_taken, known_flag(in[0]));
+    EW_TRY(const size_t branch, subgraph_of(op, is_taken ? 0 : 1));
+    in.erase(in.begin());
+    return run_subgraph(branch, in);
+  }
+
+  // Unrolled: how often it runs must follow from constants, as for a layer over time.
+  Result<std::vector<ValueId>> run_loop(const OperatorInfo& op, std::vector<ValueId> state) {
+    EW_TRY(const size_t condition, subgraph_of(op, 0));
+    EW_TRY(const size_t body, subgraph_of(op, 1));
+    for (int64_t step = 0;; ++step) {
+      EW_TRY(const std::vector<ValueId> goes_on, run_subgraph(condition, state));
+      if (goes_on.size() != 1) return invalid_data("has ", goes_on.size(), " conditions");
+      EW_TRY(const bool is_on, known_flag(goes_on[0]));
+      if (!is_on) return state;
+      if (step == kMaxSteps || graph_.nodes.size() > kMaxNodes) {
+        return unsupported("of more than ", step, " steps");
+      }
+      EW_TRY(state, run_subgraph(body, state));
+    }
+  }
+
+  /// WHILE and IF.
+  Status add_control(TensorTable& tensors, const OperatorInfo& op) {
+    std::vector<ValueId> in;
+    for (const int32_t tensor : op.inputs) {
+      if (tensor < 0) return invalid_data("an input is missing");
+      EW_TRY(const ValueId id, tensors.value(tensor));
+      in.push_back(id);
+    }
+    EW_TRY(const std::vector<ValueId> out, op.code == BuiltinOperator::kWhile
+                                               ? run_loop(op, std::move(in))
+                                               : run_branch(op, std::move(in)));
+    if (out.size() < op.outputs.size()) {
+      return invalid_data("has ", op.outputs.size(), " outputs, expected ", out.size());
+    }
+    for (size_t i = 0; i < op.outputs.size(); ++i) {
+      EW_TRY_VOID(set_output(tensors, op.outputs[i], out[i]));
+    }
     return {};
   }
 
-  Status add_operator(const OperatorInfo& op) {
+  Status add_operator(TensorTable& tensors, const OperatorInfo& op) {
+    if (op.code == BuiltinOperator::kWhile || op.code == BuiltinOperator::kIf) {
+      return add_control(tensors, op);
+    }
     const LowerFn build =
         op.code == kCustom ? find_custom_lowering(op.custom) : find_lowering(op.code);
     if (build == nullptr) return unsupported("is not supported");
     if (op.outputs.empty()) return invalid_data("has no output");
     if (!suits_complex(op.code) && std::ranges::any_of(op.inputs, [&](int32_t i) {
-          return i >= 0 && tensors_.info(i).type == ElementType::kComplex64;
+          return i >= 0 && tensors.info(i).type == ElementType::kComplex64;
         })) {
       return unsupported("of complex numbers");
     }
-    const std::string& name = tensors_.info(op.outputs[0]).name;
+    const std::string& name = tensors.info(op.outputs[0]).name;
     b_.set_origin(str("tflite:", name.substr(0, name.find(';'))));
     const size_t first_node = graph_.nodes.size();
-    const OpContext context(b_, tensors_, op);
+    const OpContext context(b_, tensors, op);
     EW_TRY(const std::vector<ValueId> values, build(context));
     if (!b_.ok()) return b_.status().error();
     if (values.size() < op.outputs.size()) {
@@ -101,7 +188,7 @@ class Importer {
     }
     for (size_t i = first_node; i < graph_.nodes.size(); ++i) EW_TRY_VOID(check(graph_.nodes[i]));
     for (size_t i = 0; i < op.outputs.size(); ++i) {
-      EW_TRY_VOID(set_output(op.outputs[i], values[i]));
+      EW_TRY_VOID(set_output(tensors, op.outputs[i], values[i]));
     }
     for (size_t i = first_node; i < graph_.nodes.size(); ++i) {
       EW_TRY_VOID(check_outputs(graph_.nodes[i]));
@@ -166,8 +253,8 @@ class Importer {
   }
 
   // The value takes the file's quantisation. Shapes are ours: files may leave them open.
-  Status set_output(int32_t tensor, ValueId id) {
-    EW_TRY(const TensorType declared, tensors_.type(tensor));
+  Status set_output(TensorTable& tensors, int32_t tensor, ValueId id) {
+    EW_TRY(const TensorType declared, tensors.type(tensor));
     ir::Value& value = graph_.value(id);
     if (value.type.dtype != declared.dtype) {
       return unsupported("gives ", value.type.dtype, " where the file says ", declared.dtype);
@@ -177,9 +264,9 @@ class Importer {
       if (declared.quant && declared.quant->scales.size() > 1) {
         return unsupported("output with one scale per channel; expected one per tensor");
       }
-      value.name = tensors_.info(tensor).name;
+      value.name = tensors.info(tensor).name;
     }
-    tensors_.set_value(tensor, id);
+    tensors.set_value(tensor, id);
     return {};
   }
 
@@ -240,8 +327,8 @@ class Importer {
   void name_ports() {
     const auto rename = [&](const std::vector<TensorName>& names) {
       for (const TensorName& n : names) {
-        if (n.tensor >= info_.tensors.size() || n.name.empty()) continue;
-        const Result<ValueId> id = tensors_.value(static_cast<int32_t>(n.tensor));
+        if (n.tensor >= info_.subgraphs[0].tensors.size() || n.name.empty()) continue;
+        const Result<ValueId> id = tables_[0].value(static_cast<int32_t>(n.tensor));
         if (id.ok() && *id != kNoValue) graph_.value(*id).name = n.name;
       }
     };
@@ -252,7 +339,8 @@ class Importer {
   const ModelInfo& info_;
   Graph& graph_;
   ir::Builder b_;
-  TensorTable tensors_;
+  std::vector<TensorTable> tables_;  // of each subgraph
+  std::vector<bool> runs_;           // which subgraphs are being read
   int64_t max_folded_;
   int64_t folded_ = 0;  // elements that constant operators computed
 };

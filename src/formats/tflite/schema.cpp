@@ -115,6 +115,35 @@ bool is_tflite(std::span<const uint8_t> bytes) {
   return bytes.size() >= 8 && std::memcmp(bytes.data() + 4, "TFL3", 4) == 0;
 }
 
+namespace {
+
+/// What is read before an error of the file.
+Subgraph read_subgraph(FlatBuffer& file, const Table& table, const std::vector<OperatorCode>& codes,
+                       const std::vector<Table>& buffers) {
+  Subgraph graph;
+  for (const Table& t : table.tables(0)) {
+    graph.tensors.push_back(read_tensor(file, t, buffers));
+    if (!file.status().ok()) return graph;
+  }
+  graph.inputs = table.list<int32_t>(1);
+  graph.outputs = table.list<int32_t>(2);
+  const size_t tensors = graph.tensors.size();
+  check_indices(file, graph.inputs, tensors, false, "the list of inputs");
+  check_indices(file, graph.outputs, tensors, false, "the list of outputs");
+  for (const Table& t : table.tables(3)) {
+    const size_t number = graph.operators.size();
+    graph.operators.push_back(read_operator(file, t, number, codes));
+    const OperatorInfo& op = graph.operators.back();
+    const std::string where = str(operator_name(op.code), " (node ", number, ")");
+    check_indices(file, op.inputs, tensors, true, where);
+    check_indices(file, op.outputs, tensors, false, where);
+    if (!file.status().ok()) return graph;
+  }
+  return graph;
+}
+
+}  // namespace
+
 Result<ModelInfo> parse_model(FlatBuffer& file) {
   const Table root = file.root();
   const auto version = root.scalar<uint32_t>(0);
@@ -127,26 +156,10 @@ Result<ModelInfo> parse_model(FlatBuffer& file) {
   for (const Table& code : root.tables(1)) codes.push_back(read_code(code));
   const std::vector<Table> subgraphs = root.tables(2);
   const std::vector<Table> buffers = root.tables(4);
-  model.subgraphs = subgraphs.size();
   if (file.status().ok() && subgraphs.empty()) return invalid_data("the file has no subgraph");
-  if (!file.status().ok()) return file.status().error();
-  for (const Table& t : subgraphs[0].tables(0)) {
-    model.tensors.push_back(read_tensor(file, t, buffers));
+  for (const Table& subgraph : subgraphs) {
     if (!file.status().ok()) return file.status().error();
-  }
-  model.inputs = subgraphs[0].list<int32_t>(1);
-  model.outputs = subgraphs[0].list<int32_t>(2);
-  const size_t tensors = model.tensors.size();
-  check_indices(file, model.inputs, tensors, false, "the list of inputs");
-  check_indices(file, model.outputs, tensors, false, "the list of outputs");
-  for (const Table& t : subgraphs[0].tables(3)) {
-    const size_t number = model.operators.size();
-    model.operators.push_back(read_operator(file, t, number, codes));
-    const std::string where =
-        str(operator_name(model.operators.back().code), " (node ", number, ")");
-    check_indices(file, model.operators.back().inputs, tensors, true, where);
-    check_indices(file, model.operators.back().outputs, tensors, false, where);
-    if (!file.status().ok()) return file.status().error();
+    model.subgraphs.push_back(read_subgraph(file, subgraph, codes, buffers));
   }
   for (const Table& signature : root.tables(7)) {
     if (signature.scalar<uint32_t>(4) != 0 || !model.input_names.empty()) continue;

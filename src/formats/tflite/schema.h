@@ -1,6 +1,6 @@
 #pragma once
 // A TFLite file as plain data: the facts of its schema (field numbers, codes) and one checked
-// parse. Only what stands in the first subgraph, the one that runs, is read.
+// parse.
 
 #include <cstdint>
 #include <optional>
@@ -87,22 +87,25 @@ struct TensorName {
   uint32_t tensor = 0;
 };
 
-struct ModelInfo {
-  std::string description;
+struct Subgraph {
   std::vector<TensorInfo> tensors;
   std::vector<OperatorInfo> operators;
   std::vector<int32_t> inputs;
   std::vector<int32_t> outputs;
+};
+
+struct ModelInfo {
+  std::string description;
+  std::vector<Subgraph> subgraphs;  ///< the first one runs; others are branches and bodies of loops
   std::vector<TensorName> input_names;
   std::vector<TensorName> output_names;
-  size_t subgraphs = 0;
 };
 
 /// Whether the bytes carry the format's mark "TFL3".
 bool is_tflite(std::span<const uint8_t> bytes);
 
-/// Reads the structure; every tensor index is checked. Errors: kInvalidData, kResourceLimit,
-/// kUnsupported (another schema version).
+/// Reads the structure; every tensor index is checked, and there is a subgraph. Errors:
+/// kInvalidData, kResourceLimit, kUnsupported (another schema version).
 Result<ModelInfo> parse_model(FlatBuffer& buffer);
 
 }  // namespace ew::formats::tflite

@@ -2,6 +2,7 @@
 // Matrix product: panels of B columns, blocks of the reduction that keep a panel of B in the L1
 // cache, register tiles of rows. B is copied only where tiles cannot read it in place.
 
+#include "runtime/kernels/built.h"
 #include "runtime/kernels/gemm.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/streamed_tile.h"
@@ -144,11 +145,10 @@ inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
       b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
       ldb = plan.panels.width(p) * int64_t{kLanes};
     }
-    if (g.transpose_a) {
-      gemm_block<true>(g, plan, p, b, ldb, row, rows);
-    } else {
-      gemm_block<false>(g, plan, p, b, ldb, row, rows);
+    if constexpr (is_any_selected({"matmul"})) {
+      if (g.transpose_a) return gemm_block<true>(g, plan, p, b, ldb, row, rows);
     }
+    gemm_block<false>(g, plan, p, b, ldb, row, rows);
   });
 }
 

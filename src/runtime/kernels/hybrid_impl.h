@@ -367,7 +367,11 @@ using HybridFunction = void (*)(const HybridTile&);
 
 constexpr int hybrid_rows(int vectors) {
   if (kRegisters == 16) return vectors == 1 ? 8 : 4;
+#ifdef EW_SMALL
+  constexpr int kRows[] = {0, 8, 6, 4, 4};
+#else
   constexpr int kRows[] = {0, 12, 12, 8, 6};
+#endif
   return kRows[vectors];
 }
 

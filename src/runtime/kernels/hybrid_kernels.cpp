@@ -1,3 +1,4 @@
+#include "runtime/kernels/built.h"
 #include "runtime/kernels/hybrid.h"
 
 namespace ew::kernels {
@@ -19,15 +20,20 @@ extern const HybridTable kHybridTable;
 
 const HybridTable& hybrid_kernels(CpuTarget target, bool use_vnni) {
 #if defined(__x86_64__)
-  if (target == CpuTarget::kAvx512) {
-    return use_vnni && __builtin_cpu_supports("avx512vnni") ? vnni::kHybridTable
-                                                            : avx512::kHybridTable;
+  if constexpr (is_only(CpuTarget::kAvx512)) return vnni::kHybridTable;
+  if constexpr (is_built(CpuTarget::kAvx512)) {
+    if (target == CpuTarget::kAvx512) {
+      return use_vnni && __builtin_cpu_supports("avx512vnni") ? vnni::kHybridTable
+                                                              : avx512::kHybridTable;
+    }
   }
-  if (target == CpuTarget::kAvx2) return avx2::kHybridTable;
+  if constexpr (is_built(CpuTarget::kAvx2)) {
+    if (target == CpuTarget::kAvx2 || is_only(CpuTarget::kAvx2)) return avx2::kHybridTable;
+  }
 #endif
   static_cast<void>(target);
   static_cast<void>(use_vnni);
-  return portable::kHybridTable;
+  if constexpr (is_built(CpuTarget::kPortable)) return portable::kHybridTable;
 }
 
 }  // namespace ew::kernels

@@ -1,6 +1,7 @@
 #pragma once
 // Matrix products and dense convolutions: everything that is made of register tiles.
 
+#include "runtime/kernels/built.h"
 #include "runtime/kernels/conv2d_impl.h"
 #include "runtime/kernels/conv2d_weights_impl.h"
 #include "runtime/kernels/gemm_impl.h"
@@ -9,20 +10,21 @@
 
 namespace ew::kernels::EW_TARGET {
 
-const GemmTable kGemmTable{gemm,
+const GemmTable kGemmTable{kernel_of({"dense", "matmul", "simple_rnn", "lstm", "gru"}, gemm),
                            gemm_workspace_bytes,
                            gemm_packed_bytes,
                            gemm_pack,
-                           {find_exact, narrow, widen, gemm_halves}};
-const ConvTable kConvTable{conv2d,
-                           conv2d_grad_input,
-                           conv2d_grad_weights,
-                           conv2d_workspace_bytes,
-                           conv2d_grad_input_workspace_bytes,
-                           conv2d_grad_weights_workspace_bytes,
-                           conv2d_packed_bytes,
-                           conv2d_pack,
-                           conv2d_packed_workspace_bytes,
-                           conv2d_packed};
+                           {find_exact, narrow, widen, kernel_of({"dense"}, gemm_halves)}};
+const ConvTable kConvTable{
+    kernel_of({"conv"}, conv2d),
+    kernel_of({"conv_input_grad", "conv_transpose"}, conv2d_grad_input),
+    kernel_of({"conv_weight_grad"}, conv2d_grad_weights),
+    kernel_of({"conv"}, conv2d_workspace_bytes),
+    kernel_of({"conv_input_grad", "conv_transpose"}, conv2d_grad_input_workspace_bytes),
+    kernel_of({"conv_weight_grad"}, conv2d_grad_weights_workspace_bytes),
+    kernel_of({"conv"}, conv2d_packed_bytes),
+    kernel_of({"conv"}, conv2d_pack),
+    kernel_of({"conv"}, conv2d_packed_workspace_bytes),
+    kernel_of({"conv"}, conv2d_packed)};
 
 }  // namespace ew::kernels::EW_TARGET

@@ -3,6 +3,7 @@
 // vectors; they use no fused multiplication, so every target gives the same bits.
 
 #include "ops/signal/fft_impl.h"
+#include "runtime/kernels/built.h"
 #include "runtime/kernels/tables.h"
 #include "runtime/kernels/vec.h"
 
@@ -13,6 +14,6 @@ inline void dft(const ops::signal::DftPlan& plan, const float* x, float* y, int6
   ops::signal::dft_rows<float, float>(plan, x, y, count, lanes, workspace);
 }
 
-const SignalTable kSignalTable{.dft = dft};
+const SignalTable kSignalTable{.dft = kernel_of({"dft"}, dft)};
 
 }  // namespace ew::kernels::EW_TARGET
