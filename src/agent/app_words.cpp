@@ -1,5 +1,6 @@
 // The words of app files. `edgewise check`, the JSON Schema and the guide's tables come from here.
 #include "agent/app.h"
+#include "agent/region.h"
 
 namespace ew::agent {
 namespace {
@@ -285,31 +286,6 @@ constexpr WordDef kStreamModelWords[] = {
      .fallback = "0"}};
 
 constexpr const char* kHidings[] = {"pixelate", "blank"};
-
-constexpr WordDef kRegionWords[] = {{.name = "left",
-                                     .kind = K::kInteger,
-                                     .help = "column",
-                                     .is_required = true,
-                                     .min = 0,
-                                     .max = 16384},
-                                    {.name = "top",
-                                     .kind = K::kInteger,
-                                     .help = "row",
-                                     .is_required = true,
-                                     .min = 0,
-                                     .max = 16384},
-                                    {.name = "width",
-                                     .kind = K::kInteger,
-                                     .help = "columns",
-                                     .is_required = true,
-                                     .min = 1,
-                                     .max = 16384},
-                                    {.name = "height",
-                                     .kind = K::kInteger,
-                                     .help = "rows",
-                                     .is_required = true,
-                                     .min = 1,
-                                     .max = 16384}};
 
 constexpr WordDef kPictureWords[] = {
     {.name = "input", .help = "the pictures, such as pixels", .is_required = true},

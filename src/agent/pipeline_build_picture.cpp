@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/pipeline_builder.h"
+#include "agent/region.h"
 
 namespace ew::agent {
 
@@ -79,28 +80,13 @@ void PipelineBuilder::build_picture(const Settings& s, const Inputs& in, const L
       picture.classes.push_back(class_of(p, "hide", name, plan).value_or(0));
     }
   }
-  read_regions(p, picture);
-  plan.picture = picture;
-}
-
-void PipelineBuilder::read_regions(const Settings& p, PicturePlan& picture) {
-  const host::YamlNode* list = p.node("regions");
-  if (list == nullptr || !list->is_list()) return;
-  const auto word = std::ranges::find(p.words(), std::string_view("regions"), &WordDef::name);
-  for (const host::YamlNode& item : list->list) {
-    const Settings r(&item, word->words);
-    const int64_t left = r.integer("left");
-    const int64_t top = r.integer("top");
-    const int64_t width = r.integer("width");
-    const int64_t height = r.integer("height");
-    if (left + width > picture.shape.width || top + height > picture.shape.height) {
-      errors_.push_back(item.error(str("regions: this one does not lie in a picture of ",
-                                       picture.shape.width, "x", picture.shape.height)));
-      continue;
-    }
-    picture.regions.push_back({static_cast<int>(left), static_cast<int>(top),
-                               static_cast<int>(width), static_cast<int>(height)});
+  Result<std::vector<PixelBox>> regions = read_regions(p, "regions", picture.shape);
+  if (!regions.ok()) {
+    errors_.push_back(regions.error());
+    return;
   }
+  picture.regions = std::move(*regions);
+  plan.picture = picture;
 }
 
 }  // namespace ew::agent

@@ -120,7 +120,6 @@ class PipelineBuilder {
   /// The place of a label of the stream's model, or an error.
   std::optional<size_t> class_of(const Settings& s, std::string_view word, const std::string& name,
                                  const StreamPlan& plan);
-  void read_regions(const Settings& p, PicturePlan& picture);
   void check_outputs(const Settings& m, const ModelRunner& runner, const StreamPlan& plan,
                      size_t outputs);
 

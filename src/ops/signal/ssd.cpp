@@ -65,8 +65,10 @@ std::vector<float> ssd_anchors(const SsdOptions& options) {
     const int64_t cells = options.grids[map];
     const std::vector<Side> sides = sides_of(options, map);
     for (int64_t i = 0; i < cells * cells; ++i) {
-      const double y = (static_cast<double>(i / cells) + 0.5) / static_cast<double>(cells);
-      const double x = (static_cast<double>(i % cells) + 0.5) / static_cast<double>(cells);
+      const int64_t row = i / cells;
+      const int64_t column = i % cells;
+      const double y = (static_cast<double>(row) + 0.5) / static_cast<double>(cells);
+      const double x = (static_cast<double>(column) + 0.5) / static_cast<double>(cells);
       for (const Side& side : sides) {
         for (const double v : {y, x, side.height, side.width}) out.push_back(static_cast<float>(v));
       }
