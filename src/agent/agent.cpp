@@ -44,9 +44,9 @@ void Agent::Impl::finish_if_done() {
     record();
     pipeline->tick(last_clock_us);
     pipeline->finish();
-    for (const auto& outbox : pipeline->outboxes()) outbox->hurry();
   }
   if (!pending.empty()) return;
+  for (const auto& outbox : pipeline->outboxes()) outbox->hurry();
   for (const auto& outbox : pipeline->outboxes()) {
     if (outbox->queued() > 0) return;
   }
