@@ -68,7 +68,10 @@ function(ew_module name)
     elseif(source MATCHES "_vnni\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
-    elseif(source MATCHES "_avx(vnni|2)\\.cpp$")
+    elseif(source MATCHES "_avxvnni\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+        "-mavx2;-mfma;-mf16c;-mavxvnni;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off")
+    elseif(source MATCHES "_avx2\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off")
     elseif(source MATCHES "_neon(_dotprod|_i8mm)?\\.cpp$")

@@ -309,6 +309,7 @@ inline void depthwise(const DepthwiseShape& s, const void* weights, const Requan
       return run_depthwise<Rounding::kBits>(s, packed, r, x, y);
     case Rounding::kFloat:
       return run_depthwise<Rounding::kFloat>(s, packed, r, x, y);
+    case Rounding::kFine:  // the table does not offer it
     case Rounding::kExact:
       return run_depthwise<Rounding::kExact>(s, packed, r, x, y);
   }
