@@ -54,7 +54,7 @@ function(ew_module name)
   # One kernel source is compiled once per CPU target; the suffix names the target. Multiplications
   # and additions fuse only where the source says so, so that no compiler changes a result.
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(FILTER sources EXCLUDE REGEX "_(vnni|avx512|avx2)\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "_(vnni|avxvnni|avx512|avx2)\\.cpp$")
   endif()
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     list(FILTER sources EXCLUDE REGEX "_neon(_dotprod|_i8mm)?\\.cpp$")
@@ -68,7 +68,7 @@ function(ew_module name)
     elseif(source MATCHES "_vnni\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off;-Wno-uninitialized")
-    elseif(source MATCHES "_avx2\\.cpp$")
+    elseif(source MATCHES "_avx(vnni|2)\\.cpp$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;${EW_KERNEL_OPTIMISATION};-fno-math-errno;-ffp-contract=off")
     elseif(source MATCHES "_neon(_dotprod|_i8mm)?\\.cpp$")

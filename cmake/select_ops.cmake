@@ -68,7 +68,7 @@ endfunction()
 # Leaves out the kernels of the CPU targets that EW_CPU does not name. AVX-512 means VNNI for integers.
 function(ew_drop_kernels sources_name)
   if(EW_CPU)
-    set(others portable avx2 avx512 vnni)
+    set(others portable avx2 avxvnni avx512 vnni)
     list(REMOVE_ITEM others ${EW_CPU})
     if(EW_CPU STREQUAL "avx512")
       list(REMOVE_ITEM others vnni)

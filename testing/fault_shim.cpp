@@ -1,6 +1,6 @@
 // Loaded into a real process with LD_PRELOAD: disks that are full or do not answer, clocks that
-// jump. EW_FAULTS names a file of a FaultControl, which the test maps and writes to.
-// tests/e2e/faults.py has the other side.
+// jump, microphones that fail. EW_FAULTS names a file of a FaultControl, which the test maps and
+// writes to. tests/e2e/faults.py has the other side.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -20,6 +20,7 @@ struct FaultControl {
   std::atomic<int32_t> is_disk_full;     // files take no more bytes
   std::atomic<int32_t> is_sync_held;     // fdatasync() does not return
   std::atomic<int32_t> held_syncs;       // calls that wait
+  std::atomic<int32_t> sound_error;      // of the next read of a microphone, negative; 0: none
 };
 
 FaultControl* control() {
@@ -74,6 +75,15 @@ int fdatasync(int fd) {
   while (faults->is_sync_held != 0) ::usleep(1000);
   --faults->held_syncs;
   return real(fd);
+}
+
+// libasound is loaded by a plug-in, behind this library's back.
+long snd_pcm_readi(void* pcm, void* buffer, unsigned long size) {
+  using Read = long (*)(void*, void*, unsigned long);
+  static const auto real = reinterpret_cast<Read>(
+      ::dlsym(::dlopen("libasound.so.2", RTLD_LAZY | RTLD_NOLOAD), "snd_pcm_readi"));
+  const int32_t error = control()->sound_error.exchange(0);
+  return error != 0 ? error : real(pcm, buffer, size);
 }
 
 int clock_gettime(clockid_t clock, timespec* time) {

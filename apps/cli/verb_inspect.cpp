@@ -85,9 +85,10 @@ void add_convert(CLI::App& app, int& exit_code) {
   verb->add_option("OUT", o->out, "File to write (.h5, .keras, .tflite, .onnx, .ew)")->required();
   verb->add_option("--keras-version", o->keras_version,
                    "Generations that must open an .h5: both, 2 or 3");
-  verb->add_option("--target", o->target,
-                   "Kernels that the constants of an .ew are packed for: native, avx512, avx2, "
-                   "portable or none");
+  verb->add_option(
+      "--target", o->target,
+      "Kernels that the constants of an .ew are packed for: native, avx512, avx-vnni, avx2, "
+      "portable or none");
   verb->add_option("--sign", o->sign_key, "Private key (PEM) to sign an .ew with");
   verb->add_option(
           "--weights", o->weights,

@@ -2,6 +2,7 @@
 #include "agent/app.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "agent/command_door.h"
@@ -208,8 +209,32 @@ class Reader {
       if (!file.empty() && file[0] != '/') file = app_->folder + "/" + file;
       std::string labels = s.text("labels");
       if (!labels.empty() && labels[0] != '/') labels = app_->folder + "/" + labels;
-      app_->models.push_back({entry.key, file, s.text("device"), labels, entry.place});
+      app_->models.push_back({entry.key, file, s.text("device"), labels, read_ssd(s), entry.place});
     });
+  }
+
+  std::optional<ops::signal::SsdOptions> read_ssd(const Settings& model) {
+    if (!model.has("ssd")) return std::nullopt;
+    const Settings s = model.map("ssd");
+    ops::signal::SsdOptions o;
+    for (const std::string& text : s.texts("grids")) {
+      int64_t cells = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cells);
+      if (error != std::errc() || end != text.data() + text.size() || cells < 1 || cells > 1024) {
+        add(s.error("grids", str("expected 1 to 1024 cells, found '", text, "'")));
+      }
+      o.grids.push_back(cells);
+    }
+    o.smallest = s.number("smallest");
+    o.largest = s.number("largest");
+    o.scores = s.text("scores") == "softmax" ? ops::signal::ScoreKind::kSoftmax
+               : s.text("scores") == "none"  ? ops::signal::ScoreKind::kNone
+                                             : ops::signal::ScoreKind::kSigmoid;
+    o.has_background = s.flag("background");
+    o.most = s.integer("most");
+    o.min_score = s.number("min_score");
+    o.max_overlap = s.number("max_overlap");
+    return o;
   }
 
   void read_parts(const char* part, std::span<const WordDef> words,

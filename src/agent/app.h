@@ -52,6 +52,7 @@ struct ModelPlan {
   std::string file;
   std::string device;
   std::string labels;  ///< a file with the classes' names; "" for none
+  std::optional<ops::signal::SsdOptions> ssd;
   host::YamlPlace place;
 };
 

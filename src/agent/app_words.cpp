@@ -1,5 +1,6 @@
 // The words of app files. `edgewise check`, the JSON Schema and the guide's tables come from here.
 #include "agent/app.h"
+#include "agent/region.h"
 
 namespace ew::agent {
 namespace {
@@ -11,7 +12,8 @@ constexpr const char* kTimeUnits[] = {"s", "ms", "us", "ns", "iso"};
 constexpr const char* kRoles[] = {"data", "commands"};
 constexpr const char* kPolicies[] = {"reject", "drop_oldest", "drop_lowest_priority"};
 constexpr const char* kWindowTypes[] = {"tumbling", "hopping", "sliding", "session", "count"};
-constexpr const char* kModelResults[] = {"values", "argmax", "max", "best", "error", "detections"};
+constexpr const char* kModelResults[] = {"values", "argmax",     "max",   "best",
+                                         "error",  "detections", "counts"};
 constexpr const char* kSeverities[] = {"info", "warning", "critical"};
 constexpr const char* kRuleKinds[] = {"alert", "event"};
 
@@ -70,6 +72,10 @@ constexpr WordDef kAppWords[] = {
     {.name = "encryption",
      .kind = K::kMap,
      .help = "of what is stored in the state folder",
+     .words = kEncryptionWords},
+    {.name = "hashing",
+     .kind = K::kMap,
+     .help = "makes the pseudonyms of `hash` unguessable",
      .words = kEncryptionWords},
     {.name = "http",
      .kind = K::kMap,
@@ -231,7 +237,9 @@ constexpr WordDef kStreamModelWords[] = {
     {.name = "result",
      .kind = K::kChoice,
      .help = "the outputs, the greatest one's place or value or both (best), the mean squared "
-             "difference to the input (autoencoders), or a row for each thing found (detectors)",
+             "difference to the input (autoencoders), a row for each thing found (detectors), or "
+             "how many of each class that "
+             "`output` names",
      .fallback = "values",
      .choices = kModelResults},
     {.name = "output", .kind = K::kTexts, .help = "names of the new fields", .is_required = true},
@@ -240,6 +248,36 @@ constexpr WordDef kStreamModelWords[] = {
     {.name = "min_score",
      .kind = K::kNumber,
      .help = "detections below it are left out",
+     .fallback = "0"}};
+
+constexpr const char* kHidings[] = {"pixelate", "blank"};
+
+constexpr WordDef kPictureWords[] = {
+    {.name = "input", .help = "the pictures, such as pixels", .is_required = true},
+    {.name = "output",
+     .help = "name of the new field: a PNG as a data: URL",
+     .fallback = "picture"},
+    {.name = "hide",
+     .kind = K::kTexts,
+     .help = "classes of the stream's detector whose boxes are made unrecognisable, or all"},
+    {.name = "regions",
+     .kind = K::kList,
+     .help = "parts that are always hidden, in pixels of `input`",
+     .words = kRegionWords},
+    {.name = "how",
+     .kind = K::kChoice,
+     .help = "a few large squares, or black",
+     .fallback = "pixelate",
+     .choices = kHidings},
+    {.name = "grow",
+     .kind = K::kNumber,
+     .help = "boxes are larger by this part of their size on each side",
+     .fallback = "0.1",
+     .min = 0,
+     .max = 1},
+    {.name = "min_score",
+     .kind = K::kNumber,
+     .help = "what is found with less is not hidden",
      .fallback = "0"}};
 
 constexpr WordDef kStreamWords[] = {
@@ -271,6 +309,10 @@ constexpr WordDef kStreamWords[] = {
      .words = kFeatureWords},
     {.name = "model", .kind = K::kMap, .help = "runs a model", .words = kStreamModelWords},
     {.name = "having", .kind = K::kExpression, .help = "only these results go on"},
+    {.name = "picture",
+     .kind = K::kMap,
+     .help = "sends the picture along, parts of it hidden",
+     .words = kPictureWords},
     {.name = "keep", .kind = K::kTexts, .help = "only these fields leave"},
     {.name = "drop", .kind = K::kTexts, .help = "these fields do not leave"},
     {.name = "hash", .kind = K::kTexts, .help = "these fields leave as pseudonyms"},
@@ -340,10 +382,61 @@ constexpr WordDef kRuleWords[] = {
      .choices = kRuleKinds},
     {.name = "message", .help = "text that goes with the event"}};
 
+constexpr const char* kScoreKinds[] = {"sigmoid", "softmax", "none"};
+
+constexpr WordDef kSsdWords[] = {
+    {.name = "grids",
+     .kind = K::kTexts,
+     .help = "cells along a side of each feature map, finest first: [19, 10, 5, 3, 2, 1]",
+     .is_required = true},
+    {.name = "smallest",
+     .kind = K::kNumber,
+     .help = "anchor of the first map, in parts of the picture",
+     .fallback = "0.2",
+     .min = 0.001,
+     .max = 1},
+    {.name = "largest",
+     .kind = K::kNumber,
+     .help = "anchor of the last map",
+     .fallback = "0.95",
+     .min = 0.001,
+     .max = 1},
+    {.name = "scores",
+     .kind = K::kChoice,
+     .help = "what makes probabilities of the model's scores",
+     .fallback = "sigmoid",
+     .choices = kScoreKinds},
+    {.name = "background",
+     .kind = K::kFlag,
+     .help = "the first class is none, and labels do not name it",
+     .fallback = "true"},
+    {.name = "most",
+     .kind = K::kInteger,
+     .help = "things found in a picture",
+     .fallback = "20",
+     .min = 1,
+     .max = 1000},
+    {.name = "min_score",
+     .kind = K::kNumber,
+     .help = "below it nothing is found",
+     .fallback = "0.3",
+     .min = 0,
+     .max = 1},
+    {.name = "max_overlap",
+     .kind = K::kNumber,
+     .help = "of two things of one class, intersection over union",
+     .fallback = "0.6",
+     .min = 0.01,
+     .max = 1}};
+
 constexpr WordDef kModelWords[] = {
     {.name = "file", .help = "the model file, beside the app file", .is_required = true},
     {.name = "device", .help = "where it runs", .fallback = "cpu"},
-    {.name = "labels", .help = "a file with the name of a class in each line"}};
+    {.name = "labels", .help = "a file with the name of a class in each line"},
+    {.name = "ssd",
+     .kind = K::kMap,
+     .help = "the file is a detector that ends with offsets and scores",
+     .words = kSsdWords}};
 
 }  // namespace
 

@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "ops/signal/ssd.h"
 
 namespace ew::agent {
 
@@ -34,6 +36,7 @@ class ModelRunner {
 struct ModelRequest {
   std::string file;
   std::string device = "cpu";
+  std::optional<ops::signal::SsdOptions> ssd = {};  ///< what is to stand behind a detector
 };
 
 using ModelLoader = std::function<Result<std::unique_ptr<ModelRunner>>(const ModelRequest&)>;

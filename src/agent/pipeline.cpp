@@ -281,6 +281,10 @@ void Pipeline::refresh_ledger() {
           ledger_.row(LedgerKind::kRedaction, stream->plan().name, redaction.field);
       ledger_.set_accepted(row, redaction.applied);
     }
+    if (stream->hidden_count() == 0) continue;
+    const uint32_t row =
+        ledger_.row(LedgerKind::kRedaction, stream->plan().name, stream->plan().picture->output);
+    ledger_.set_accepted(row, stream->hidden_count());
   }
 }
 

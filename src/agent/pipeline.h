@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,7 @@ class Pipeline {
   int64_t now_us_ = 0;
   uint64_t clock_steps_back_ = 0;
   std::vector<SourceState> sources_;
+  std::optional<host::SecretKey> hash_key_;
   std::vector<std::unique_ptr<ModelRunner>> models_;
   std::vector<std::vector<std::string>> labels_;  ///< by model; empty: classes are numbers
   std::vector<std::unique_ptr<Stream>> streams_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/pipeline_builder.h"
+#include "agent/storage.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -54,6 +55,12 @@ std::string definition_text(const host::YamlNode& node) {
 
 std::unique_ptr<Pipeline> PipelineBuilder::run(const ModelLoader& load_model) {
   load_models(load_model);
+  Result<std::optional<host::SecretKey>> hash_key = hashing_key(app_);
+  if (hash_key.ok()) {
+    pipeline_->hash_key_ = *hash_key;
+  } else {
+    errors_.push_back(hash_key.error());
+  }
   std::vector<Error> found = std::move(errors_);
   for (is_first_pass_ = true;; is_first_pass_ = false) {
     errors_ = found;
@@ -82,7 +89,7 @@ void PipelineBuilder::load_models(const ModelLoader& load_model) {
       pipeline_->models_.push_back(nullptr);
       continue;
     }
-    Result<std::unique_ptr<ModelRunner>> runner = load_model({plan.file, plan.device});
+    Result<std::unique_ptr<ModelRunner>> runner = load_model({plan.file, plan.device, plan.ssd});
     if (!runner.ok()) {
       errors_.push_back(at(str(plan.place, ": ", plan.name), runner.error()));
       pipeline_->models_.push_back(nullptr);

@@ -208,7 +208,8 @@ void PipelineBuilder::build_model(const Settings& s, const Inputs& in, Layout& l
       {"max", StreamPlan::ModelResult::kMax},
       {"best", StreamPlan::ModelResult::kBest},
       {"error", StreamPlan::ModelResult::kError},
-      {"detections", StreamPlan::ModelResult::kDetections}};
+      {"detections", StreamPlan::ModelResult::kDetections},
+      {"counts", StreamPlan::ModelResult::kCounts}};
   for (const auto& [name, result] : kResults) {
     if (m.text("result") == name) plan.model_result = result;
   }
@@ -230,6 +231,9 @@ void PipelineBuilder::build_model(const Settings& s, const Inputs& in, Layout& l
   }
   plan.model = runner;
   for (const std::string& name : outputs) {
+    if (plan.model_result == StreamPlan::ModelResult::kCounts) {
+      plan.counted.push_back(class_of(m, "output", name, plan).value_or(0));
+    }
     layout.names.push_back(name);
     plan.output_names.push_back(name);
   }
@@ -262,6 +266,7 @@ void PipelineBuilder::check_outputs(const Settings& m, const ModelRunner& runner
   if (plan.model_result == Result::kValues) most = runner.output_size();
   if (plan.model_result == Result::kBest) least = most = 2;
   if (plan.model_result == Result::kDetections) most = 6;
+  if (plan.model_result == Result::kCounts) most = outputs;
   if (outputs < least || outputs > most) {
     errors_.push_back(
         m.error("output", str("there are ", most, " values, found ", outputs, " names")));
@@ -273,9 +278,12 @@ void PipelineBuilder::check_outputs(const Settings& m, const ModelRunner& runner
   }
   const bool are_detections =
       sizes.size() == 4 && sizes[0] == 4 * sizes[1] && sizes[2] == sizes[1] && sizes[3] == 1;
-  if (plan.model_result == Result::kDetections && !are_detections) {
+  const bool is_detector =
+      plan.model_result == Result::kDetections || plan.model_result == Result::kCounts;
+  if (is_detector && !are_detections) {
     errors_.push_back(m.error(
-        "result", str("detections needs a model that gives boxes [n, 4], classes [n], scores [n] "
+        "result", str(m.text("result"),
+                      " needs a model that gives boxes [n, 4], classes [n], scores [n] "
                       "and their count, as TFLite_Detection_PostProcess does; this one gives ",
                       sizes.size(), sizes.size() == 1 ? " output" : " outputs")));
   }

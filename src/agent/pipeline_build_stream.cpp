@@ -50,6 +50,7 @@ void PipelineBuilder::build_stream(const std::string& name, const StreamSource& 
                        "its input")));
   }
   plan.having = compile(s, "having", scope(in, layout, nullptr));
+  if (s.has("picture")) build_picture(s, in, layout, plan);
   build_shape(s, plan);
   if (plan.resample.every_us > 0) {
     for (const std::string& field : plan.keep) slot_of(in, in.layout, field);
@@ -66,7 +67,7 @@ void PipelineBuilder::build_stream(const std::string& name, const StreamSource& 
   }
   // Payloads that are built here are JSON.
   const bool is_built = plan.has_window || !plan.computed.empty() || plan.model != nullptr ||
-                        plan.feature_outputs > 0 || !plan.redactions.empty() ||
+                        plan.feature_outputs > 0 || plan.picture || !plan.redactions.empty() ||
                         !plan.keep.empty() || plan.resample.every_us > 0;
   layout.is_json = layout.is_json || is_built;
   auto stream = std::make_unique<Stream>(std::move(plan), context());
@@ -176,10 +177,11 @@ Layout PipelineBuilder::window_layout(const Inputs& in, const StreamPlan& plan) 
 void PipelineBuilder::build_shape(const Settings& s, StreamPlan& plan) {
   plan.keep = s.texts("keep");
   for (const std::string& field : s.texts("drop")) {
-    plan.redactions.push_back({Redaction::What::kDrop, field, 0, 0});
+    plan.redactions.push_back({.what = Redaction::What::kDrop, .field = field});
   }
+  const host::SecretKey* key = pipeline_->hash_key_ ? &*pipeline_->hash_key_ : nullptr;
   for (const std::string& field : s.texts("hash")) {
-    plan.redactions.push_back({Redaction::What::kHash, field, 0, 0});
+    plan.redactions.push_back({.what = Redaction::What::kHash, .field = field, .key = key});
   }
   if (const host::YamlNode* round = s.node("round"); round != nullptr && round->is_map()) {
     for (const auto& entry : round->map) {
@@ -188,7 +190,8 @@ void PipelineBuilder::build_shape(const Settings& s, StreamPlan& plan) {
         errors_.push_back(entry.value.error("round: expected 0 to 9 decimals"));
         continue;
       }
-      plan.redactions.push_back({Redaction::What::kRound, entry.key, text[0] - '0', 0});
+      plan.redactions.push_back(
+          {.what = Redaction::What::kRound, .field = entry.key, .decimals = text[0] - '0'});
     }
   }
 }

@@ -112,6 +112,10 @@ class PipelineBuilder {
                         const ModelRunner* runner);
   void build_tensor_features(const Settings& f, const Inputs& in, Layout& layout, StreamPlan& plan);
   void add_feature_outputs(const Settings& f, Layout& layout, StreamPlan& plan);
+  void build_picture(const Settings& s, const Inputs& in, const Layout& layout, StreamPlan& plan);
+  /// The place of a label of the stream's model, or an error.
+  std::optional<size_t> class_of(const Settings& s, std::string_view word, const std::string& name,
+                                 const StreamPlan& plan);
   void check_outputs(const Settings& m, const ModelRunner& runner, const StreamPlan& plan,
                      size_t outputs);
 

@@ -1,11 +1,14 @@
 #include "agent/redact.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
 #include "agent/json_scan.h"
 #include "agent/stream.h"
+#include "host/plugin/sodium_plugin.h"
+#include "host/plugins.h"
 
 namespace ew::agent {
 namespace {
@@ -33,7 +36,28 @@ void append_name(std::string& out, std::string_view name, bool& is_first) {
   is_first = false;
 }
 
+constexpr char kHex[] = "0123456789abcdef";
+
+std::string pseudonym_of(std::string_view text, const Redaction& redaction) {
+  return redaction.key == nullptr ? pseudonym(text) : keyed_pseudonym(text, *redaction.key);
+}
+
 }  // namespace
+
+std::string keyed_pseudonym(std::string_view text, const host::SecretKey& key) {
+  std::array<uint8_t, 16> hash{};
+  const Result<const host::SodiumPlugin*> sodium = host::sodium();
+  // Apps with a key load it when they are built.
+  if (!sodium.ok()) return "";
+  (*sodium)->keyed_hash(hash.data(), reinterpret_cast<const uint8_t*>(text.data()), text.size(),
+                        key.data());
+  std::string out;
+  for (const uint8_t byte : hash) {
+    out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+  }
+  return out;
+}
 
 std::string pseudonym(std::string_view text) {
   // FNV-1a with a final mix (Steele et al., SplitMix64), so that near texts get far numbers.
@@ -42,7 +66,6 @@ std::string pseudonym(std::string_view text) {
   hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9;
   hash = (hash ^ (hash >> 27)) * 0x94d049bb133111eb;
   hash ^= hash >> 31;
-  constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   for (int shift = 60; shift >= 0; shift -= 4) out += kHex[(hash >> shift) & 15];
   return out;
@@ -62,7 +85,8 @@ void append_redacted_json(std::string& out, std::string_view object,
       out += token;
     } else if (redaction->what == Redaction::What::kHash) {
       const bool is_text = token.size() >= 2 && token[0] == '"';
-      append_json_text(out, pseudonym(is_text ? token.substr(1, token.size() - 2) : token));
+      append_json_text(
+          out, pseudonym_of(is_text ? token.substr(1, token.size() - 2) : token, *redaction));
     } else {
       double value = 0;
       const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), value);
@@ -91,7 +115,7 @@ void append_redacted_row(std::string& out, std::span<const Value> values,
     } else if (redaction->what == Redaction::What::kHash) {
       std::string text(values[i].text);
       if (!values[i].is_text()) append_json(text, values[i]);
-      append_json_text(out, pseudonym(text));
+      append_json_text(out, pseudonym_of(text, *redaction));
     } else {
       append_json_number(out, rounded(values[i].as_number(), redaction->decimals));
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/value.h"
+#include "host/secret_key.h"
 
 namespace ew::agent {
 
@@ -27,5 +28,9 @@ void append_redacted_row(std::string& out, std::span<const Value> values,
 /// 16 hexadecimal digits that stand for `text`: equal texts stay equal, which lets a receiver join
 /// without knowing them. A pseudonym, not a secret: short texts can be found by trying.
 std::string pseudonym(std::string_view text);
+
+/// 32 hexadecimal digits, BLAKE2b under a secret key (RFC 7693): who does not have the key cannot
+/// find the text by trying either. The plug-in of libsodium must be loaded (host::sodium()).
+std::string keyed_pseudonym(std::string_view text, const host::SecretKey& key);
 
 }  // namespace ew::agent

@@ -4,6 +4,7 @@
 // A source lives like this: create() -> start() -> intake.push() ... -> stop(). It reconnects by
 // itself, with back-off and jitter; not reaching the other side is a state, not an error.
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -81,6 +82,8 @@ struct TensorSource {
   /// How many elements there are, or 0 where only the stream itself tells.
   size_t (*size)(const Settings& settings);
   const char* to_set;  ///< the words that decide how many
+  /// Height, width and channels of pictures; null for sound.
+  std::array<int, 3> (*picture)(const Settings& settings) = nullptr;
 };
 
 /// A kind of source: the word behind `type:`, the words that it takes, and how it is made.

@@ -3,6 +3,7 @@
 
 namespace ew::agent {
 
+extern const SourceType kAudioSource;
 extern const SourceType kFileSource;
 extern const SourceType kHttpSource;
 extern const SourceType kModbusSource;
@@ -13,9 +14,9 @@ extern const SourceType kSyntheticSource;
 extern const SourceType kVideoSource;
 
 std::span<const SourceType* const> source_types() {
-  static constexpr const SourceType* kTypes[] = {&kFileSource,      &kHttpSource,   &kModbusSource,
-                                                 &kMqttSource,      &kSerialSource, &kStdinSource,
-                                                 &kSyntheticSource, &kVideoSource};
+  static constexpr const SourceType* kTypes[] = {&kAudioSource,  &kFileSource,      &kHttpSource,
+                                                 &kModbusSource, &kMqttSource,      &kSerialSource,
+                                                 &kStdinSource,  &kSyntheticSource, &kVideoSource};
   return kTypes;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/frame_queue.h"
 #include "agent/pipeline.h"
 #include "agent/plugin/video_plugin.h"
+#include "agent/region.h"
 #include "agent/source.h"
 #include "agent/tensor_payload.h"
 #include "base/plugin.h"
@@ -86,6 +87,10 @@ constexpr WordDef kWords[] = {
      .help = "into width and height: all of it out of shape, or its middle",
      .fallback = "stretch",
      .choices = kFits},
+    {.name = "mask",
+     .kind = WordKind::kList,
+     .help = "parts that become black before anything sees them, in pixels of the result",
+     .words = kRegionWords},
     {.name = "every",
      .kind = WordKind::kDuration,
      .help = "at most one picture in so long; the others are not used",
@@ -124,6 +129,7 @@ int64_t steady_us() {
 struct VideoPlan {
   VideoAddress address;
   std::string name;
+  std::vector<PixelBox> masks;
   bool is_file = false;
   bool is_device = false;
   int64_t every_us = 0;
@@ -241,11 +247,25 @@ class VideoSource final : public Source {
     append_json_number(json, static_cast<double>(time_us) / 1e6);
     json += str(",\"width\":", picture.width, ",\"height\":", picture.height, "}");
     QueuedFrame frame{encode_tensor(json, DType::kU8, picture.bytes), time_us};
-    EW_TRY_VOID(reader_->convert(tensor_elements(frame.payload, json.size())));
+    const std::span<uint8_t> pixels = tensor_elements(frame.payload, json.size());
+    EW_TRY_VOID(reader_->convert(pixels));
+    const PictureFormat& f = plan_.address.format;
+    // Without a region and a size, the result has the picture's own.
+    const PictureShape shape{f.height > 0 ? f.height : used_height(picture),
+                             f.width > 0 ? f.width : used_width(picture), f.channels};
+    for (const PixelBox& box : plan_.masks) hide_box(pixels, shape, box, Hiding::kBlank);
     queue_.offer(std::move(frame));
     return {};
   }
 
+  int used_width(const VideoPicture& picture) const {
+    const int width = plan_.address.format.region.width;
+    return width > 0 ? width : picture.width;
+  }
+  int used_height(const VideoPicture& picture) const {
+    const int height = plan_.address.format.region.height;
+    return height > 0 ? height : picture.height;
+  }
   void set_state(LinkState state, const std::string& detail) {
     background_->post([this, state, detail] { intake_->set_state(state, detail); });
   }
@@ -334,6 +354,7 @@ Result<VideoPlan> read_plan(const Settings& s, const std::string& name) {
   if ((f.width == 0) != (f.height == 0)) {
     return s.error("width", "expected width and height, or none of them");
   }
+  EW_TRY(plan.masks, read_regions(s, "mask", {f.height, f.width, f.channels}));
   plan.every_us = s.duration_us("every");
   plan.retry_max_us = s.duration_us("retry_max");
   plan.speed = s.number("speed");
@@ -366,8 +387,14 @@ size_t tensor_size(const Settings& s) {
   return pixels * (s.text("color") == "gray" ? 1 : 3);
 }
 
+std::array<int, 3> picture_shape(const Settings& s) {
+  if (!s.has("width") || !s.has("height")) return {};
+  return {static_cast<int>(s.integer("height")), static_cast<int>(s.integer("width")),
+          s.text("color") == "gray" ? 1 : 3};
+}
+
 constexpr TensorSource kTensor{
-    .field = "pixels", .size = tensor_size, .to_set = "width and height"};
+    .field = "pixels", .size = tensor_size, .to_set = "width and height", .picture = picture_shape};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "host/file_system.h"
+#include "host/plugins.h"
 
 namespace ew::agent {
 namespace {
@@ -59,9 +60,11 @@ Status remove_folder_of_log(const std::string& folder) {
 
 }  // namespace
 
-Result<std::optional<host::SecretKey>> storage_key(const App& app) {
-  if (!app.agent.has("encryption")) return std::optional<host::SecretKey>();
-  const Settings s = app.agent.map("encryption");
+namespace {
+
+Result<std::optional<host::SecretKey>> key_of(const App& app, std::string_view word) {
+  if (!app.agent.has(word)) return std::optional<host::SecretKey>();
+  const Settings s = app.agent.map(word);
   std::string source = s.text("key_file");
   if (!source.starts_with("credential:") && !source.empty() && source[0] != '/') {
     source = app.folder + "/" + source;
@@ -69,6 +72,18 @@ Result<std::optional<host::SecretKey>> storage_key(const App& app) {
   const Result<host::SecretKey> key = host::load_secret_key(source);
   if (!key.ok()) return Error{key.error().code, s.error("key_file", key.error().message).message};
   return std::optional<host::SecretKey>(*key);
+}
+
+}  // namespace
+
+Result<std::optional<host::SecretKey>> storage_key(const App& app) {
+  return key_of(app, "encryption");
+}
+
+Result<std::optional<host::SecretKey>> hashing_key(const App& app) {
+  EW_TRY(const std::optional<host::SecretKey> key, key_of(app, "hashing"));
+  if (key) EW_TRY_VOID(host::sodium());
+  return key;
 }
 
 Result<std::vector<StoredFile>> stored_files(const App& app) {

@@ -11,6 +11,9 @@
 
 namespace ew::agent {
 
+/// The key of `hashing:`, or nothing without that word; libsodium is then loaded. Errors: as
+/// host::load_secret_key and load_plugin.
+Result<std::optional<host::SecretKey>> hashing_key(const App& app);
 /// The key of `encryption:`, or nothing without that word. Errors: as host::load_secret_key.
 Result<std::optional<host::SecretKey>> storage_key(const App& app);
 

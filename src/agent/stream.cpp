@@ -19,7 +19,8 @@ Stream::Stream(StreamPlan plan, const FlowContext& context)
       resampler_(plan_.resample) {
   changes_payload_ = !plan_.redactions.empty() || !plan_.keep.empty() || !plan_.computed.empty() ||
                      plan_.has_window || plan_.model != nullptr || plan_.feature_outputs > 0 ||
-                     plan_.resample.every_us > 0;
+                     plan_.picture || plan_.resample.every_us > 0;
+  if (plan_.picture) picture_.emplace(*plan_.picture);
   arguments_.resize(plan_.aggregates.size());
   values_.resize((plan_.has_window ? 0 : plan_.input_width) + plan_.output_names.size() +
                  (plan_.has_window ? plan_.input_width + plan_.computed.size() : 0));
@@ -237,6 +238,7 @@ void Stream::pass_on(Row& row, Fate& fate) {
   if (changes_payload_ && needs_payload) {
     const std::string_view before = row.raw;
     build_payload(row);
+    if (picture_) append_picture(row);
     row.raw = payload_;
     send_on(consumers, row, fate);
     row.raw = before;
@@ -282,6 +284,7 @@ void Stream::save(ByteWriter& out) const {
   out.put(late_count_);
   out.put(undefined_count_);
   for (const Redaction& redaction : plan_.redactions) out.put(redaction.applied);
+  if (picture_) out.put(picture_->hidden_count());
   out.put(static_cast<uint32_t>(cells_.size()));
   for (const auto& cells : cells_) {
     out.put(static_cast<uint8_t>(!cells.empty()));
@@ -300,6 +303,7 @@ bool Stream::load(ByteReader& in) {
   late_count_ = in.get<uint64_t>();
   undefined_count_ = in.get<uint64_t>();
   for (Redaction& redaction : plan_.redactions) redaction.applied = in.get<uint64_t>();
+  if (picture_) picture_->set_hidden_count(in.get<uint64_t>());
   cells_.resize(in.get_count(1));
   for (auto& cells : cells_) {
     if (!in.get_flag()) continue;

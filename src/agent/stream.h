@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,10 @@
 #include "agent/even_signal.h"
 #include "agent/flow.h"
 #include "agent/model_runner.h"
+#include "agent/picture.h"
 #include "agent/resample.h"
 #include "agent/window.h"
+#include "host/secret_key.h"
 
 namespace ew::agent {
 
@@ -33,8 +36,9 @@ struct Redaction {
   enum class What : uint8_t { kDrop, kHash, kRound };
   What what = What::kDrop;
   std::string field;
-  int decimals = 0;      ///< of kRound
-  uint64_t applied = 0;  ///< how often
+  int decimals = 0;                      ///< of kRound
+  uint64_t applied = 0;                  ///< how often
+  const host::SecretKey* key = nullptr;  ///< of kHash; null: pseudonyms without a secret
 };
 
 struct StreamPlan {
@@ -77,14 +81,17 @@ struct StreamPlan {
     kMax,
     kBest,
     kError,
-    kDetections
+    kDetections,
+    kCounts
   } model_result{};
   std::vector<size_t> model_sizes;                         ///< of the model's outputs
   const std::vector<std::string>* model_labels = nullptr;  ///< null or empty: classes are numbers
+  std::vector<size_t> counted;                             ///< of kCounts: classes, by output
   double min_score = 0;
   double model_mean = 0;
   double model_scale = 1;
   size_t model_outputs = 0;  ///< how many output names it adds at the end
+  std::optional<PicturePlan> picture;
   std::vector<Redaction> redactions;
   std::vector<std::string> keep;  ///< names that may leave; empty: all
 };
@@ -106,6 +113,8 @@ class Stream final : public Consumer {
   bool needs_payload = true;  ///< someone behind it forwards rows, not only looks at them
 
   const StreamPlan& plan() const { return plan_; }
+  /// Parts of pictures that were hidden before they left.
+  uint64_t hidden_count() const { return picture_ ? picture_->hidden_count() : 0; }
   uint64_t late_count() const { return late_count_; }
   uint64_t undefined_count() const { return undefined_count_; }
   std::vector<DriftState> drifts() const;
@@ -139,6 +148,9 @@ class Stream final : public Consumer {
   void put_model_result(size_t base);
   Value class_value(size_t number) const;
   void pass_detections(Row& row, Fate& fate);
+  DetectionsView detections() const { return {model_output_, plan_.model_sizes[1]}; }
+  void put_counts(size_t base);
+  void append_picture(const Row& row);
   std::span<Cell> cells_of(uint32_t key);
   void update_watermark();
   int64_t input_watermark(size_t port) const;
@@ -159,6 +171,7 @@ class Stream final : public Consumer {
   std::vector<float> model_input_;
   std::vector<float> model_output_;
   bool has_model_result_ = false;  // of the row at hand
+  std::optional<PictureMaker> picture_;
   std::string model_text_;
   std::string payload_;
   uint64_t late_count_ = 0;

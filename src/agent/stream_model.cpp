@@ -6,11 +6,6 @@
 #include "agent/tensor_payload.h"
 
 namespace ew::agent {
-namespace {
-
-constexpr float kMaxClass = 1e6f;
-
-}  // namespace
 
 bool Stream::read_tensor_field(const Row& row, size_t slot, double mean, double scale,
                                std::span<float> out) const {
@@ -167,36 +162,60 @@ void Stream::put_model_result(size_t base) {
       values_[base] = Value::of(sum / static_cast<double>(first.size()));
       break;
     }
+    case StreamPlan::ModelResult::kCounts:
+      put_counts(base);
+      break;
     case StreamPlan::ModelResult::kDetections:
       break;
   }
 }
 
-/// Outputs: boxes [k, 4] (top, left, bottom, right), classes [k], scores [k], count [1].
+void Stream::put_counts(size_t base) {
+  std::vector<double> counts(plan_.counted.size(), 0.0);
+  const DetectionsView found = detections();
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::optional<Detection> one = found.at(i);
+    if (!one || !(static_cast<double>(one->score) >= plan_.min_score)) continue;
+    for (size_t k = 0; k < counts.size(); ++k) counts[k] += one->place == plan_.counted[k] ? 1 : 0;
+  }
+  for (size_t k = 0; k < counts.size(); ++k) values_[base + k] = Value::of(counts[k]);
+}
+
 void Stream::pass_detections(Row& row, Fate& fate) {
   if (!has_model_result_) return fate.reject(DropReason::kUndefined);
-  const size_t most = plan_.model_sizes[1];
-  const float* boxes = model_output_.data();
-  const float* classes = boxes + 4 * most;
-  const float* scores = classes + most;
-  const float count = scores[most];
+  const DetectionsView found = detections();
   const size_t base = row.values.size() - plan_.model_outputs;
-  for (size_t i = 0; i < most && static_cast<float>(i) < count; ++i) {
-    const bool is_class = classes[i] >= 0 && classes[i] < kMaxClass;  // no NaN
-    if (!is_class || !(static_cast<double>(scores[i]) >= plan_.min_score)) continue;
-    const Value found[] = {
-        class_value(static_cast<size_t>(classes[i])),
-        Value::of(static_cast<double>(scores[i])),
-        Value::of(static_cast<double>(boxes[4 * i])),
-        Value::of(static_cast<double>(boxes[4 * i + 1])),
-        Value::of(static_cast<double>(boxes[4 * i + 2])),
-        Value::of(static_cast<double>(boxes[4 * i + 3])),
-    };
-    std::copy_n(found, plan_.model_outputs, values_.begin() + static_cast<int64_t>(base));
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::optional<Detection> one = found.at(i);
+    if (!one || !(static_cast<double>(one->score) >= plan_.min_score)) continue;
+    const Value fields[] = {class_value(one->place),
+                            Value::of(static_cast<double>(one->score)),
+                            Value::of(static_cast<double>(one->box[0])),
+                            Value::of(static_cast<double>(one->box[1])),
+                            Value::of(static_cast<double>(one->box[2])),
+                            Value::of(static_cast<double>(one->box[3]))};
+    std::copy_n(fields, plan_.model_outputs, values_.begin() + static_cast<int64_t>(base));
     pass_on(row, fate);
   }
   // A picture in which there is nothing.
   if (!fate.is_claimed) fate.reject(DropReason::kFiltered);
+}
+
+/// Behind the other fields of the payload. Without it if nobody can say what is to be hidden.
+void Stream::append_picture(const Row& row) {
+  const PicturePlan& plan = picture_->plan();
+  const Value& value = row.values[plan.slot];
+  const auto field = value.is_text() ? parse_tensor_field(value.text) : std::nullopt;
+  if (!field || field->dtype != DType::kU8 || field->size() != plan.shape.size()) return;
+  if (plan.hides_found && !has_model_result_) return;
+  std::optional<DetectionsView> found;
+  if (plan.hides_found) found = detections();
+  payload_.pop_back();
+  if (payload_.size() > 1) payload_ += ',';
+  append_json_text(payload_, plan.output);
+  payload_ += ':';
+  append_json_text(payload_, picture_->make(field->bytes, found ? &*found : nullptr));
+  payload_ += '}';
 }
 
 }  // namespace ew::agent

@@ -6,7 +6,7 @@
 
 #include "agent/redact.h"
 #include "api/model_impl.h"
-#include "base/file.h"
+#include "formats/container.h"
 #include "ir/passes.h"
 #include "runtime/executor.h"
 
@@ -69,10 +69,15 @@ class CpuRunner final : public agent::ModelRunner {
 }  // namespace
 
 Result<std::unique_ptr<agent::ModelRunner>> load_runner(const agent::ModelRequest& request) {
-  EW_TRY(const std::vector<uint8_t> bytes, read_file(request.file));
+  EW_TRY(const std::vector<uint8_t> bytes, formats::read_part(request.file));
   EW_TRY(const Model model, load_model(request.file));
   EW_TRY(ir::Graph graph, executable_graph(model.impl().model));
   EW_TRY(ir::Graph fixed, ir::for_one_sample(with_real_ports(std::move(graph))));
+  if (request.ssd) {
+    Result<ir::Graph> detector = ops::signal::append_ssd(fixed, *request.ssd);
+    if (!detector.ok()) return at(request.file + ": ssd", detector.error());
+    fixed = std::move(*detector);
+  }
   if (fixed.inputs.size() != 1) {
     return unsupported(request.file, ": expected a model with one input, found ",
                        fixed.inputs.size());

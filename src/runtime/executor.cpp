@@ -25,6 +25,8 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   executor->options_ = options;
   executor->find_regions();
   EW_TRY_VOID(executor->prepare_steps(options));
+  executor->find_chains();
+  executor->make_workspace();
   executor->release_packed();
   executor->place_buffers();
   executor->link_views();
@@ -61,6 +63,47 @@ void Executor::find_regions() {
       steps_[i].is_inside = true;
       step_of_[i] = static_cast<int>(first);
     }
+    first = last;
+  }
+}
+
+// Whether the kernel of a node and that of the next one can run together.
+bool Executor::is_link(size_t node, const std::vector<int>& readers) const {
+  if (node + 1 >= steps_.size()) return false;
+  const Step& a = steps_[node];
+  const Step& b = steps_[node + 1];
+  if (!a.kernel || !b.kernel || a.kernel->bands() == nullptr || b.kernel->bands() == nullptr) {
+    return false;
+  }
+  const ValueId between = graph_.nodes[node].outputs[0];
+  return readers[static_cast<size_t>(between)] == 1 &&
+         graph_.nodes[node + 1].inputs[0] == between && BandChain::pays(*a.kernel->bands());
+}
+
+// Large float layers that follow each other run together, a band of rows at a time.
+void Executor::find_chains() {
+  const size_t n = graph_.nodes.size();
+  // What the caller may look at counts as read twice.
+  const std::vector<bool> is_needed = needed_outside(0, n);
+  std::vector<int> readers;
+  for (const bool needed : is_needed) readers.push_back(needed ? 2 : 0);
+  for (const ir::Node& node : graph_.nodes) {
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) ++readers[static_cast<size_t>(id)];
+    }
+  }
+  for (size_t first = 0; first < n; ++first) {
+    size_t last = first;
+    while (last - first + 1 < BandChain::kMostKernels && is_link(last, readers)) ++last;
+    if (last == first) continue;
+    std::vector<const BandKernel*> kernels;
+    for (size_t i = first; i <= last; ++i) {
+      kernels.push_back(steps_[i].kernel->bands());
+      steps_[i].is_inside = i > first;
+      step_of_[i] = static_cast<int>(first);
+    }
+    steps_[first].chain = std::make_unique<BandChain>(
+        std::move(kernels), options_.pool == nullptr ? 1 : options_.pool->threads());
     first = last;
   }
 }
@@ -164,7 +207,6 @@ std::vector<const int8::Region*> Executor::regions() const {
 }
 
 Status Executor::prepare_steps(const ExecutorOptions& options) {
-  size_t workspace_bytes = 0;
   for (size_t i = 0; i < graph_.nodes.size(); ++i) {
     const ir::Node& node = graph_.nodes[i];
     Step& step = steps_[i];
@@ -188,10 +230,20 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
     if (!step.kernel && node.op->reference == nullptr && node.op->reference_i8 == nullptr) {
       return unsupported(node.op->name, " has neither a CPU kernel nor a reference (see ops.def)");
     }
-    if (step.kernel) workspace_bytes = std::max(workspace_bytes, step.kernel->workspace_bytes());
   }
-  workspace_ = std::make_unique<ir::Buffer>(workspace_bytes);
   return {};
+}
+
+void Executor::make_workspace() {
+  size_t bytes = 0;
+  for (const Step& step : steps_) {
+    if (step.chain) {
+      bytes = std::max(bytes, step.chain->workspace_bytes());
+    } else if (step.kernel && !step.is_inside) {
+      bytes = std::max(bytes, step.kernel->workspace_bytes());
+    }
+  }
+  workspace_ = std::make_unique<ir::Buffer>(bytes);
 }
 
 // Constants that regions and kernels hold in layouts of their own need not lie here a second time.
@@ -207,7 +259,7 @@ void Executor::release_packed() {
   };
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    if (step.is_inside) continue;
+    if (step.is_inside && !step.kernel) continue;  // inside a region
     const std::vector<ValueId>& inputs =
         step.region ? step.region->inputs() : graph_.nodes[i].inputs;
     for (size_t k = 0; k < inputs.size(); ++k) {
@@ -269,7 +321,7 @@ void Executor::place_buffers() {
     touch(id, end);
   }
 
-  // What only lives inside a region has its place there.
+  // What only lives inside a region or a chain has its place there.
   std::vector<bool> is_placed(n, false);
   const auto place = [&](ValueId id) {
     if (id != kNoValue) {
@@ -277,13 +329,19 @@ void Executor::place_buffers() {
     }
   };
   for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i].is_inside) continue;
+    const ir::Node& node = graph_.nodes[i];
     if (steps_[i].region) {
       for (const ValueId id : steps_[i].region->inputs()) place(id);
       for (const ValueId id : steps_[i].region->outputs()) place(id);
+    } else if (steps_[i].is_inside) {
+      if (!steps_[i].kernel) continue;
+      for (size_t k = 1; k < node.inputs.size(); ++k) place(node.inputs[k]);
+      const bool is_last = i + 1 == steps_.size() || !steps_[i + 1].is_inside;
+      if (is_last) place(node.outputs[0]);
     } else {
-      for (const ValueId id : graph_.nodes[i].inputs) place(id);
-      for (const ValueId id : graph_.nodes[i].outputs) place(id);
+      for (const ValueId id : node.inputs) place(id);
+      if (steps_[i].chain) continue;
+      for (const ValueId id : node.outputs) place(id);
     }
   }
 
@@ -321,7 +379,7 @@ void Executor::link_views() {
   for (Step& step : steps_) {
     step.in.clear();
     step.out.clear();
-    if (step.is_inside) continue;
+    if (step.is_inside && !step.kernel) continue;
     for (const ValueId id : step.region ? step.region->inputs() : step.node->inputs) {
       step.in.push_back(id == kNoValue ? ir::ConstTensorView() : view(id));
     }
@@ -353,8 +411,20 @@ Status Executor::set_input(size_t index, const ir::Tensor& tensor) {
   return {};
 }
 
-void Executor::run_step(const Step& step) {
-  if (step.region) {
+void Executor::run_chain(size_t first) {
+  const BandChain& chain = *steps_[first].chain;
+  std::array<ir::ConstViews, BandChain::kMostKernels> in;
+  for (size_t i = 0; i < chain.size(); ++i) in[i] = steps_[first + i].in;
+  chain.run(std::span(in).first(chain.size()), steps_[first + chain.size() - 1].out[0].as<float>(),
+            workspace_->data(), options_.pool,
+            options_.profile ? nanoseconds_.data() + first : nullptr);
+}
+
+void Executor::run_step(size_t index) {
+  const Step& step = steps_[index];
+  if (step.chain) {
+    run_chain(index);
+  } else if (step.region) {
     step.region->run(step.in, step.out, options_.pool,
                      options_.profile ? nanoseconds_.data() : nullptr);
   } else if (step.is_inside) {
@@ -370,14 +440,15 @@ void Executor::run(size_t begin, size_t end) {
   // Gradients that fade out into subnormal numbers would slow the kernels down a hundredfold.
   const kernels::FlushSubnormals flush;
   if (!options_.profile) {
-    for (size_t i = begin; i < end; ++i) run_step(steps_[i]);
+    for (size_t i = begin; i < end; ++i) run_step(i);
     return;
   }
   nanoseconds_.resize(steps_.size());
   for (size_t i = begin; i < end; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    run_step(steps_[i]);
-    if (steps_[i].region) continue;  // which keeps the time of each of its nodes
+    run_step(i);
+    if (steps_[i].region || steps_[i].chain)
+      continue;  // which keep the time of each of their nodes
     nanoseconds_[i] += std::chrono::duration_cast<std::chrono::nanoseconds>(
                            std::chrono::steady_clock::now() - start)
                            .count();

@@ -11,6 +11,7 @@
 #include "base/thread_pool.h"
 #include "ir/graph.h"
 #include "ir/memory_plan.h"
+#include "runtime/band_chain.h"
 #include "runtime/int8/region.h"
 #include "runtime/kernel.h"
 
@@ -48,13 +49,13 @@ class Executor {
 
   /// Runs all nodes.
   void run() { run(0, graph_.nodes.size()); }
-  /// Runs nodes [begin, end); the caller has run those before. An int8 region runs as a whole with
-  /// its first node.
+  /// Runs nodes [begin, end); the caller has run those before. An int8 region, or a chain of
+  /// kernels (band_chain.h), runs as a whole with its first node.
   void run(size_t begin, size_t end);
 
   /// Where a value's contents lie after (or, for inputs, before) a run. Values inside an int8
-  /// region that nothing outside reads (nor options.keep names) have no place of their own: data is
-  /// null.
+  /// region or a chain that nothing outside reads (nor options.keep names) have no place of their
+  /// own: data is null.
   ir::ConstTensorView view(ir::ValueId value) const;
   ir::TensorView mutable_view(ir::ValueId value);
   ir::Tensor output(size_t index) const;
@@ -84,13 +85,18 @@ class Executor {
     std::vector<ir::ConstTensorView> in;
     std::vector<ir::TensorView> out;
     std::unique_ptr<int8::Region> region;  // of this node and those that follow it
-    bool is_inside = false;                // of the region of an earlier node
+    std::unique_ptr<BandChain> chain;      // of this node's kernel and those that follow it
+    bool is_inside = false;                // of the region or chain of an earlier node
   };
 
   Executor() = default;
-  void run_step(const Step& step);
+  void run_step(size_t index);
   Status prepare_steps(const ExecutorOptions& options);
   void find_regions();
+  void find_chains();
+  void make_workspace();
+  bool is_link(size_t node, const std::vector<int>& readers) const;
+  void run_chain(size_t first);
   void release_packed();
   const kernels::int8::Int8Table& int8_table() const;
   const ir::PackedSection* usable_section() const;

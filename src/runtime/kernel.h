@@ -20,9 +20,8 @@ struct KernelContext {
   /// Per input: its tensor if it never changes between runs (weights at inference), else null. A
   /// kernel may pack such an input once.
   std::span<const ir::Tensor* const> constants;
-  /// What a file holds of this node's constants, made of these weights, or
-  /// null. A kernel takes it if its layout is the kernel's own; `packed_owner`
-  /// keeps the memory.
+  /// What a file holds of this node's constants, made of these weights, or null. A kernel takes it
+  /// if its layout is the kernel's own; `packed_owner` keeps the memory.
   const ir::PackedPart* packed = nullptr;
   std::shared_ptr<const void> packed_owner = {};
 };
@@ -33,6 +32,8 @@ struct PackedBlock {
   std::span<const uint8_t> bytes;   ///< memory of the kernel
   bool is_from_file = false;
 };
+
+class BandKernel;
 
 /// A prepared node. run() never allocates, locks or fails.
 class Kernel {
@@ -49,6 +50,8 @@ class Kernel {
   }
   /// What a file must hold so that prepare() need not pack.
   virtual std::optional<PackedBlock> packed() const { return std::nullopt; }
+  /// This kernel, if its output rows can be computed apart from each other (band_chain.h).
+  virtual const BandKernel* bands() const { return nullptr; }
 };
 
 /// Returns null for cases that the reference handles instead.

@@ -13,20 +13,20 @@ from edgewise import BASE_MODEL, ROOT, EdgewiseTest
 # The program to test: EDGEWISE_RUN=build/runtime/bin/edgewise-run tests the static one.
 RUN = os.environ.get("EDGEWISE_RUN", "edgewise-run")
 TFLITE = ROOT / "tests/tflite/fixtures"
-CPUS = ("avx512", "avx2", "portable")
+CPUS = ("avx512", "avx-vnni", "avx2", "portable")
 # Checksums of the packed section by model and target, with the version of its layout. Later programs
 # read files with this version: where a checksum differs, kernels pack in another way, so their table
 # needs the next pack_version (int8_kernels.h), and the new checksum stands here.
 PACKED = {
-    ("conv_i8", "avx512", "avx512-vnni", 1): 0xbdf5f97c,
-    ("conv_i8", "avx2", "avx2", 1): 0x80ad508a,
-    ("conv_i8", "portable", "portable", 1): 0xe27554c8,
-    ("depthwise_dilated_i8", "avx512", "avx512-vnni", 1): 0x5f32e414,
-    ("depthwise_dilated_i8", "avx2", "avx2", 1): 0x199983b5,
-    ("depthwise_dilated_i8", "portable", "portable", 1): 0x92acc344,
-    ("grouped_i8", "avx512", "avx512-vnni", 1): 0x53488a48,
-    ("grouped_i8", "avx2", "avx2", 1): 0x1eddd082,
-    ("grouped_i8", "portable", "portable", 1): 0xfe531567,
+    ("conv_i8", "avx512", "avx512-vnni", 2): 0x5363f9a4,
+    ("conv_i8", "avx2", "avx2", 2): 0x552e03e6,
+    ("conv_i8", "portable", "portable", 2): 0xcea2db19,
+    ("depthwise_dilated_i8", "avx512", "avx512-vnni", 2): 0x16f4bb12,
+    ("depthwise_dilated_i8", "avx2", "avx2", 2): 0x475ac0eb,
+    ("depthwise_dilated_i8", "portable", "portable", 2): 0x82fe72fd,
+    ("grouped_i8", "avx512", "avx512-vnni", 2): 0xdcf0f6bd,
+    ("grouped_i8", "avx2", "avx2", 2): 0xfab21cc0,
+    ("grouped_i8", "portable", "portable", 2): 0xf1217255,
 }
 # The examples of RFC 8410, section 10.
 PRIVATE_KEY = """-----BEGIN PRIVATE KEY-----

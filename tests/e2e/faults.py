@@ -1,4 +1,4 @@
-"""The other side of testing/fault_shim.cpp: disks and clocks of one agent, as a test wants them."""
+"""The other side of testing/fault_shim.cpp: disks, clocks and microphones of one agent, as a test wants them."""
 
 import mmap
 import os
@@ -31,6 +31,10 @@ class Faults:
 
     def hold_syncs(self, is_held):
         struct.pack_into("<i", self.map, 12, is_held)
+
+    def fail_sound(self, error):
+        """The next read of a microphone gives this errno."""
+        struct.pack_into("<i", self.map, 20, -error)
 
     def held_syncs(self):
         return struct.unpack_from("<i", self.map, 16)[0]

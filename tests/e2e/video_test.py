@@ -97,6 +97,25 @@ class VideoTest(EdgewiseTest):
             "run", self.write("app.yaml", APP % ", width: 8, height: 8, region: [20, 0, 20, 8]"))
         self.assertIn("region [20, 0, 20, 8] does not lie in a picture of 32x16", done.stderr)
 
+    def test_masked_parts_are_black_before_anything_sees_them(self):
+        self.write_clip([picture(WIDTH, HEIGHT, lambda x, y: (200, 200, 200))])
+        half = "mask: [{left: 0, top: 0, width: 16, height: 16}]"
+        seen = self.results(f", width: {WIDTH}, height: {HEIGHT}, {half}")[0]
+        self.assertAlmostEqual(seen["mean"], 100, delta=0.01)
+        self.assertEqual((seen["low"], seen["high"]), (0, 200))
+        # All of it: what a recording keeps holds nothing else either.
+        whole = f"mask: [{{left: 0, top: 0, width: {WIDTH}, height: {HEIGHT}}}]"
+        app = self.write("app.yaml", APP % f", width: {WIDTH}, height: {HEIGHT}, {whole}")
+        self.run_edgewise("run", app, "--quiet", "--record", "rec")
+        kept = b"".join(p.read_bytes() for p in Path(self.path("rec")).rglob("*") if p.is_file())
+        self.assertIn(bytes(WIDTH * HEIGHT * 3), kept)
+        self.assertNotIn(bytes([200] * 8), kept)
+        for words, message in [
+                ("width: 8, height: 8, " + half, "mask: this one does not lie in a picture of 8x8"),
+                ("width: 8, height: 8, mask: [{left: 1}]", "'top'")]:
+            done = self.run_edgewise("check", self.write("app.yaml", APP % (", " + words)), expect=3)
+            self.assertIn(message, done.stderr)
+
     def test_pictures_that_come_too_fast_are_shed_and_counted(self):
         self.write_clip([picture(WIDTH, HEIGHT, lambda x, y: (1, 2, 3))] * 300)
         words = f", width: {WIDTH}, height: {HEIGHT}, late: drop_oldest, waiting: 1"

@@ -1,4 +1,5 @@
 // Convolutions over one or two spatial dimensions.
+#include "runtime/band_chain.h"
 #include "runtime/conv_shape.h"
 #include "runtime/hybrid_kernel.h"
 #include "runtime/packed_weights.h"
@@ -9,7 +10,7 @@ namespace {
 const float* bias_of(ConstViews in) { return in.size() > 2 && in[2] ? in[2].as<float>() : nullptr; }
 
 /// With a kernel that never changes, in the kernels' own layout.
-class PackedConv final : public runtime::Kernel {
+class PackedConv final : public runtime::BandKernel {
  public:
   PackedConv(const runtime::KernelContext& c, const kernels::KernelTable& table,
              const kernels::Conv2dShape& shape)
@@ -30,6 +31,34 @@ class PackedConv final : public runtime::Kernel {
   }
   bool needs_input(size_t index) const override { return index != 1; }
   std::optional<runtime::PackedBlock> packed() const override { return packed_.block(); }
+
+  // What lays weights out by the number of rows (Winograd, products of few rows) runs as a whole.
+  const BandKernel* bands() const override {
+    const kernels::Window2d& w = shape_.window;
+    const bool is_pointwise = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 &&
+                              w.stride_w == 1 && w.out_h == w.in_h && w.out_w == w.in_w;
+    const bool may = shape_.batch == 1 && shape_.groups == 1 && w.out_w > 4;
+    return may && (is_pointwise || w.stride_h > 1) ? this : nullptr;
+  }
+  runtime::BandGeometry geometry() const override {
+    const kernels::Window2d& w = shape_.window;
+    return {.window = w, .in_row = w.in_w * shape_.in_c, .out_row = w.out_w * shape_.out_c};
+  }
+  size_t weight_bytes() const override { return packed_.workspace_bytes(); }
+  const float* weights(ConstViews, void* space, ThreadPool* pool) const override {
+    return packed_.floats(space, pool);
+  }
+  void run_band(const kernels::Window2d& window, ConstViews in, const float* weights,
+                const float* x, float* y, void* workspace) const override {
+    kernels::Conv2dShape band = shape_;
+    band.window = window;
+    table_.conv2d_packed(band, x, weights, bias_of(in), clamp_, y, workspace, nullptr);
+  }
+  size_t band_workspace_bytes(const kernels::Window2d& window) const override {
+    kernels::Conv2dShape band = shape_;
+    band.window = window;
+    return table_.conv2d_packed_workspace_bytes(band, 1);
+  }
 
  private:
   const kernels::KernelTable& table_;

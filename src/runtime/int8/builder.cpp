@@ -23,6 +23,7 @@ void RequantPlace::link(const uint8_t* constants) {
   requant.scale = static_cast<const float*>(at(scale));
   requant.offset = static_cast<const float*>(at(offset));
   requant.offset_negative = static_cast<const float*>(at(offset_negative));
+  requant.fine = static_cast<const float*>(at(fine));
   requant.channel = static_cast<const int32_t*>(at(channel));
   if (multiplier == 0) return;
   requant.multiplier = static_cast<const int32_t*>(at(multiplier));
@@ -245,8 +246,8 @@ std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
 }  // namespace
 
 Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
-                              const std::vector<ChannelForm>& forms, bool may_use_bits,
-                              Proofs& proved) const {
+                              const std::vector<ChannelForm>& forms, int32_t base,
+                              bool may_use_bits, bool may_use_fine, Proofs& proved) const {
   if (may_use_bits) {
     auto found = prove_all(channels, forms, [](const ChannelForm& f) {
       return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
@@ -256,31 +257,46 @@ Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
       return Rounding::kBits;
     }
   }
-  auto found = prove_all(channels, forms, [](const ChannelForm& f) {
-    return prove_any(f.steps, f.slope, f.zero, f.is_relu);
+  auto found = prove_all(channels, forms, [base](const ChannelForm& f) {
+    return prove_any(f.steps, f.slope, f.zero, base, f.is_relu);
   });
+  auto rounding = Rounding::kFloat;
+  if (!found && may_use_fine) {
+    found = prove_all(channels, forms, [base](const ChannelForm& f) {
+      return f.steps.at.empty() ? prove(f.steps, f.slope, f.zero, base, 0)
+                                : prove_fine(f.steps, f.slope, base);
+    });
+    rounding = Rounding::kFine;
+  }
   if (!found) return Rounding::kExact;
   proved = std::move(*found);
-  return Rounding::kFloat;
+  return rounding;
 }
 
 RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const std::vector<ChannelForm>& forms, ops::int8::Range range,
-                                 const ExactFunction& exact, bool may_use_bits) {
+                                 const ExactFunction& exact, int32_t base, bool is_product) {
   const bool clamps = range.min > -128 || range.max < 127;
-  may_use_bits = may_use_bits && table_.has_bits && !clamps;
+  const bool may_use_bits = is_product && table_.has_bits && !clamps;
+  const bool may_use_fine = is_product && table_.has_fine;
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
   r.max = static_cast<uint8_t>(range.max + 128);
   r.exact = exact.call;
   r.context = exact.context;
+  r.zero = base;
   Proofs proved;
   auto rounding = static_cast<uint8_t>(Rounding::kExact);
-  know([&] { rounding = static_cast<uint8_t>(prove_forms(channels, forms, may_use_bits, proved)); },
-       rounding);
+  know(
+      [&] {
+        rounding = static_cast<uint8_t>(
+            prove_forms(channels, forms, base, may_use_bits, may_use_fine, proved));
+      },
+      rounding);
   const auto first = static_cast<uint8_t>(may_use_bits ? Rounding::kBits : Rounding::kFloat);
-  is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact);
+  is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact) ||
+                (rounding == static_cast<uint8_t>(Rounding::kFine) && !may_use_fine);
   r.rounding = static_cast<Rounding>(rounding);
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
@@ -316,8 +332,11 @@ void Builder::keep_requant(const std::vector<int32_t>& channels,
   });
   place.scale = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).scale; });
   place.offset = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset; });
-  place.offset_negative = place.offset;
-  if (rounding == Rounding::kFloat) {
+  place.offset_negative = place.fine = place.offset;
+  if (rounding == Rounding::kFine) {
+    place.fine = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).fine; });
+  }
+  if (rounding == Rounding::kFloat || rounding == Rounding::kFine) {
     place.offset_negative = keep_lanes(0.0F, [&](int32_t c) { return form_of(c).offset_negative; });
   }
   place.channel = place.bias;

@@ -58,6 +58,7 @@ struct RequantPlace {
   size_t scale = 0;
   size_t offset = 0;
   size_t offset_negative = 0;
+  size_t fine = 0;
   size_t channel = 0;
   size_t multiplier = 0;  ///< 0: none (no constants start with them)
   size_t shift = 0;
@@ -137,10 +138,11 @@ class Builder {
 
   /// The constants of lanes whose channels are `channels` (-1: none; whole vectors). `forms` are
   /// indexed by channel; none are needed if has_packed().
-  /// `may_use_bits`: the kernel knows Rounding::kBits.
+  /// `base`: the stored value that floats count from (Requant::zero).
+  /// `is_product`: the kernel knows all that the table does, not only kFloat and kExact.
   RequantPlace requantize(const std::vector<int32_t>& channels,
                           const std::vector<ChannelForm>& forms, ops::int8::Range range,
-                          const ExactFunction& exact, bool may_use_bits);
+                          const ExactFunction& exact, int32_t base, bool is_product);
 
  private:
   friend class Region;
@@ -157,7 +159,8 @@ class Builder {
   Placed copy_with(const Placed& from, ir::ValueId id, const Border& border);
   ir::ValueId root(ir::ValueId id) const { return roots_[static_cast<size_t>(id)]; }
   kernels::int8::Rounding prove_forms(const std::vector<int32_t>& channels,
-                                      const std::vector<ChannelForm>& forms, bool may_use_bits,
+                                      const std::vector<ChannelForm>& forms, int32_t base,
+                                      bool may_use_bits, bool may_use_fine,
                                       std::map<int32_t, FloatForm>& proved) const;
   void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
                     const std::map<int32_t, FloatForm>& proved, RequantPlace& place);

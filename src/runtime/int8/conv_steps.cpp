@@ -299,7 +299,8 @@ void add_group(Builder& b, ConvStep& step, const int8_t* w, int64_t all_channels
                                                  : -1);
       }
     }
-    part.requant = b.requantize(lanes, forms, step.exact.of.range(), step.exact.function(), true);
+    part.requant = b.requantize(lanes, forms, step.exact.of.range(), step.exact.function(),
+                                step.exact.of.zero(), true);
     step.parts.push_back(part);
   }
 }
@@ -501,7 +502,8 @@ void add_depthwise(Builder& b, const Node& node) {
     forms = channel_forms(step->exact.of, w, window.y.kernel * window.x.kernel, channels,
                           bias_of(g, node), ops::int8::zero_of(g.type(node.inputs[0])));
   }
-  step->requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(), true);
+  step->requant = b.requantize(lanes, forms, step->exact.of.range(), step->exact.function(),
+                               step->exact.of.zero(), true);
   step->depthwise = table.depthwise;
   b.add_step(std::move(step));
 }

@@ -89,7 +89,7 @@ class SumStep final : public Step {
     const std::vector<int32_t> lanes(static_cast<size_t>((in.layout.c + 15) / 16 * 16), 0);
     counts.push_back(count);
     requants.push_back(
-        b.requantize(lanes, {form}, {}, exact_function(functions.back().get()), false));
+        b.requantize(lanes, {form}, {}, exact_function(functions.back().get()), 0, false));
   }
   void link(const uint8_t* constants) override {
     for (RequantPlace& place : requants) place.link(constants);

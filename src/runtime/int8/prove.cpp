@@ -183,18 +183,19 @@ Steps steps_of(const Requantizer& exact, int64_t channel, int64_t lowest, int64_
   return s;
 }
 
-FloatForm prove(const Steps& steps, double slope, double zero, std::optional<int64_t> split) {
+FloatForm prove(const Steps& steps, double slope, double zero, int32_t base,
+                std::optional<int64_t> split) {
   FloatForm form;
   if (steps.at.empty()) {  // a dead channel: one value
-    form.offset = form.offset_negative = static_cast<float>(steps.first) + 0.5F;
+    form.offset = form.offset_negative = static_cast<float>(steps.first - base) + 0.5F;
     form.is_proved = true;
     return form;
   }
-  const int64_t middle = split ? *split : origin_of(steps, slope, zero);
+  const int64_t middle = split ? *split : origin_of(steps, slope, zero - base);
   for (int move = 0; move < (split ? 1 : kCentres); ++move) {
     const int64_t centre = middle + zigzag(move);
-    const Constraints upper = constraints_of(steps, centre, 0, split ? 1 : 0);
-    const Constraints lower = split ? constraints_of(steps, centre, 0, -1) : Constraints();
+    const Constraints upper = constraints_of(steps, centre, -base, split ? 1 : 0);
+    const Constraints lower = split ? constraints_of(steps, centre, -base, -1) : Constraints();
     if (!upper.is_exact() || !lower.is_exact()) continue;
     for (int n = 0; n < kScales; ++n) {
       form.scale = neighbour(static_cast<float>(slope), zigzag(n));
@@ -210,14 +211,43 @@ FloatForm prove(const Steps& steps, double slope, double zero, std::optional<int
   return form;
 }
 
-FloatForm prove_any(const Steps& steps, double slope, double zero, bool is_relu) {
+FloatForm prove_any(const Steps& steps, double slope, double zero, int32_t base, bool is_relu) {
   FloatForm form;
-  if (is_relu || steps.at.empty()) form = prove(steps, slope, zero, std::nullopt);
-  if (!form.is_proved) form = prove(steps, slope, zero, 0);
+  if (is_relu || steps.at.empty()) form = prove(steps, slope, zero, base, std::nullopt);
+  if (!form.is_proved) form = prove(steps, slope, zero, base, 0);
   constexpr size_t kSplits = 8;
   for (size_t i = 1; i < kSplits && !form.is_proved; ++i) {
-    form = prove(steps, slope, zero, steps.at[steps.at.size() * i / kSplits]);
+    form = prove(steps, slope, zero, base, steps.at[steps.at.size() * i / kSplits]);
   }
+  return form;
+}
+
+FloatForm prove_fine(const Steps& steps, double slope, int32_t base) {
+  FloatForm form;
+  // So that the form never decreases: a step of the inner sum's last bit stays below the scale.
+  constexpr double kLeastSlope = 1.0 / (1 << 20);
+  const Constraints upper = constraints_of(steps, 0, -base, 1);
+  const Constraints lower = constraints_of(steps, 0, -base, -1);
+  if (slope < kLeastSlope || !upper.is_exact() || !lower.is_exact()) return form;
+  form.scale = static_cast<float>(slope);
+  form.fine = static_cast<float>(slope - static_cast<double>(form.scale));
+  if (!pick_offset(upper.bounds(slope), form.offset) ||
+      !pick_offset(lower.bounds(slope), form.offset_negative)) {
+    return form;
+  }
+  // As the kernel computes: the outer sum is exact in double, and its floor that of rounding down.
+  const auto value = [&](int64_t acc) {
+    const auto x = static_cast<float>(acc);
+    const float inner = std::fmaf(x, form.fine, acc < 0 ? form.offset_negative : form.offset);
+    return base + std::floor(static_cast<double>(x) * static_cast<double>(form.scale) +
+                             static_cast<double>(inner));
+  };
+  for (size_t i = 0; i < steps.at.size(); ++i) {
+    const int level = steps.first + 1 + static_cast<int>(i);
+    if (value(steps.at[i]) < level || value(steps.at[i] - 1) >= level) return form;
+  }
+  const bool reaches = value(steps.lowest) >= steps.first || steps.clamps_below;
+  form.is_proved = reaches && (value(steps.highest) <= steps.last || steps.clamps_above);
   return form;
 }
 
@@ -229,8 +259,10 @@ FloatForm prove_bits(const Steps& steps, double slope, double zero) {
   constexpr int kMoves = 1024;
   FloatForm form;
   if (steps.at.empty()) {
+    // One value, of sums that may lie far out: a bias alone, where all weights are zero.
     form.offset = static_cast<float>(steps.first + kShift) + 0.5F;
-    form.is_proved = std::max(-steps.lowest, steps.highest) <= kMost;
+    form.centre = static_cast<int32_t>(steps.lowest);
+    form.is_proved = steps.highest - steps.lowest <= kMost;
     return form;
   }
   const int64_t middle = origin_of(steps, slope, zero + kShift);

@@ -40,6 +40,7 @@ struct FloatForm {
   float scale = 0;
   float offset = 0;
   float offset_negative = 0;  ///< for accumulators below 0 (of the form by sign)
+  float fine = 0;             ///< of the form kFine
   int32_t centre = 0;
   bool is_proved = false;
 };
@@ -47,11 +48,17 @@ struct FloatForm {
 /// The form kernels::int8::Rounding::kFloat. `slope` and `zero`: the real line that the steps
 /// follow. Without a split both offsets are one. With it, accumulators below `split`, which becomes
 /// the centre, have an offset of their own: half-away-from-zero rounds the two signs differently.
-FloatForm prove(const Steps& steps, double slope, double zero, std::optional<int64_t> split);
+/// The form gives values less `base`, so that an offset near zero keeps most bits.
+FloatForm prove(const Steps& steps, double slope, double zero, int32_t base,
+                std::optional<int64_t> split);
 
 /// Any of these forms: without a split first if `is_relu` (values are clamped where the sign
 /// changes), then split at the sign change, then elsewhere.
-FloatForm prove_any(const Steps& steps, double slope, double zero, bool is_relu);
+FloatForm prove_any(const Steps& steps, double slope, double zero, int32_t base, bool is_relu);
+
+/// The form Rounding::kFine of values less `base`, split at 0. A scale of 24 bits cannot meet some
+/// two hundred steps of thousands of accumulators each; two of them can.
+FloatForm prove_fine(const Steps& steps, double slope, int32_t base);
 
 /// The form Rounding::kBits of values + 128 that are clamped at nothing but the byte's ends. The
 /// offset is that of the multiply-add, on floats kFloatOne + acc - centre.

@@ -79,7 +79,8 @@ TEST_CASE("int8 proofs: a proved form gives the exact value everywhere") {
     const Channel c = random_channel(seed);
     const Steps s = steps_of(c.exact, 0, c.lowest, c.highest);
     const bool is_relu = c.exact.range().min >= c.exact.zero();
-    const FloatForm f = prove_any(s, c.exact.real(0), c.exact.zero(), is_relu);
+    const int32_t base = seed % 4 == 0 ? 0 : c.exact.zero();
+    const FloatForm f = prove_any(s, c.exact.real(0), c.exact.zero(), base, is_relu);
     if (!f.is_proved) continue;
     ++forms;
     int wrong = 0;
@@ -88,7 +89,8 @@ TEST_CASE("int8 proofs: a proved form gives the exact value everywhere") {
       const float offset = at < 0 ? f.offset_negative : f.offset;
       const double y =
           std::floor(static_cast<double>(static_cast<float>(at)) * static_cast<double>(f.scale) +
-                     static_cast<double>(offset));
+                     static_cast<double>(offset)) +
+          base;
       const auto range = c.exact.range();
       wrong += std::clamp(y, static_cast<double>(range.min), static_cast<double>(range.max)) !=
                c.value(acc);
@@ -96,6 +98,55 @@ TEST_CASE("int8 proofs: a proved form gives the exact value everywhere") {
     CHECK_MESSAGE(wrong == 0, c.text);
   }
   CHECK(forms > 360);
+}
+
+TEST_CASE("int8 proofs: a proved form of two scales gives the exact value everywhere") {
+  int forms = 0;
+  int tried = 0;
+  for (uint32_t seed = 0; seed < 400; ++seed) {
+    const Channel c = random_channel(seed);
+    const Steps s = steps_of(c.exact, 0, c.lowest, c.highest);
+    if (s.at.empty()) continue;
+    ++tried;
+    const FloatForm f = prove_fine(s, c.exact.real(0), c.exact.zero());
+    if (!f.is_proved) continue;
+    ++forms;
+    int wrong = 0;
+    for (const int64_t acc : probes(s)) {
+      const auto x = static_cast<float>(acc);
+      const float inner = std::fmaf(x, f.fine, acc < 0 ? f.offset_negative : f.offset);
+      const double y =
+          c.exact.zero() + std::floor(static_cast<double>(x) * static_cast<double>(f.scale) +
+                                      static_cast<double>(inner));
+      const auto range = c.exact.range();
+      wrong += std::clamp(y, static_cast<double>(range.min), static_cast<double>(range.max)) !=
+               c.value(acc);
+    }
+    CHECK_MESSAGE(wrong == 0, c.text);
+  }
+  CHECK(forms * 10 > tried * 9);
+}
+
+TEST_CASE("int8 proofs: two hundred steps of ten thousand sums each need two scales") {
+  // A layer of MobileNetV2: its sums reach a million, its steps lie 10,855 apart.
+  int coarse = 0;
+  int fine = 0;
+  for (uint32_t i = 0; i < 50; ++i) {
+    const auto type = [](float scale, int32_t zero) {
+      return TensorType{DType::kI8, Shape{1, 1},
+                        std::make_shared<const ir::QuantParams>(ir::QuantParams{{scale}, {zero}})};
+    };
+    const float factor = 9.21197e-05F + 1e-8F * static_cast<float>(i);
+    const Requantizer exact(type(0.9731F, 0), type(factor, 0), type(1.0127F, -9), 1,
+                            {{"clamp_min", -std::numeric_limits<double>::infinity()},
+                             {"clamp_max", std::numeric_limits<double>::infinity()}},
+                            ops::int8::Product::kConvolution, ir::Int8Profile{});
+    const Steps s = steps_of(exact, 0, -1165095, 1138830);
+    coarse += prove_any(s, exact.real(0), -9, -9, false).is_proved ? 1 : 0;
+    fine += prove_fine(s, exact.real(0), -9).is_proved ? 1 : 0;
+  }
+  CHECK(fine == 50);
+  CHECK(coarse < fine);
 }
 
 TEST_CASE("int8 proofs: a proved form of bits gives the exact value everywhere") {
@@ -120,6 +171,16 @@ TEST_CASE("int8 proofs: a proved form of bits gives the exact value everywhere")
   }
   CHECK(tried > 100);
   CHECK(forms * 2 > tried);
+}
+
+TEST_CASE("int8 proofs: a channel that is only a bias has a form of bits, however large that is") {
+  const int64_t bias = int64_t{1} << 30;
+  const FloatForm f = prove_bits(
+      {.lowest = bias, .highest = bias, .first = 127, .last = 127, .at = {}}, 1e-9, -128);
+  CHECK(f.is_proved);
+  CHECK(f.centre == bias);
+  CHECK(f.scale == 0.F);
+  CHECK(std::floor(f.offset) == 255.F);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "runtime/kernels/built.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <xmmintrin.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -17,6 +18,8 @@ const char* to_string(CpuTarget target) {
   switch (target) {
     case CpuTarget::kAvx512:
       return "avx512";
+    case CpuTarget::kAvxVnni:
+      return "avx-vnni";
     case CpuTarget::kAvx2:
       return "avx2";
     case CpuTarget::kNeon:
@@ -31,6 +34,22 @@ const char* to_string(CpuTarget target) {
   return "portable";
 }
 
+namespace {
+
+#if defined(__x86_64__)
+// Not every compiler's __builtin_cpu_supports() knows its name.
+bool has_avx_vnni() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kAvxVnniBit = 1U << 4;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnniBit) != 0;
+}
+#endif
+
+}  // namespace
+
 bool is_supported(CpuTarget target) {
   if (!is_built(target)) return false;
 #if defined(__x86_64__)
@@ -39,10 +58,10 @@ bool is_supported(CpuTarget target) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            (!is_only(target) || __builtin_cpu_supports("avx512vnni"));
   }
-  if (target == CpuTarget::kAvx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
-  }
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("f16c");
+  if (target == CpuTarget::kAvx2) return has_avx2;
+  if (target == CpuTarget::kAvxVnni) return has_avx2 && has_avx_vnni();
 #elif defined(__aarch64__)
   const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   if (target == CpuTarget::kNeon) return true;

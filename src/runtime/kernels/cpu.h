@@ -6,19 +6,20 @@
 
 namespace ew::kernels {
 
-enum class CpuTarget { kPortable, kAvx2, kAvx512, kNeon, kNeonDotprod, kNeonI8mm };
+/// kAvxVnni has kernels of its own for bytes; the others are those of kAvx2.
+enum class CpuTarget { kPortable, kAvx2, kAvxVnni, kAvx512, kNeon, kNeonDotprod, kNeonI8mm };
 
 /// All of them, the best of each architecture first.
-inline constexpr CpuTarget kCpuTargets[] = {CpuTarget::kAvx512,   CpuTarget::kAvx2,
-                                            CpuTarget::kNeonI8mm, CpuTarget::kNeonDotprod,
-                                            CpuTarget::kNeon,     CpuTarget::kPortable};
+inline constexpr CpuTarget kCpuTargets[] = {
+    CpuTarget::kAvx512,      CpuTarget::kAvxVnni, CpuTarget::kAvx2,    CpuTarget::kNeonI8mm,
+    CpuTarget::kNeonDotprod, CpuTarget::kNeon,    CpuTarget::kPortable};
 
 const char* to_string(CpuTarget target);
 
 /// True if this machine can run kernels compiled for `target`.
 bool is_supported(CpuTarget target);
 
-/// The best supported target. The environment variable EDGEWISE_CPU (portable, avx2,
+/// The best supported target. The environment variable EDGEWISE_CPU (portable, avx2, avx-vnni,
 /// avx512, neon, neon-dotprod or neon-i8mm) lowers the choice for tests; a target this machine
 /// lacks, or another value, is ignored.
 CpuTarget detect_cpu();

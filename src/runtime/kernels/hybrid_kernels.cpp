@@ -28,7 +28,8 @@ const HybridTable& hybrid_kernels(CpuTarget target, bool use_vnni) {
     }
   }
   if constexpr (is_built(CpuTarget::kAvx2)) {
-    if (target == CpuTarget::kAvx2 || is_only(CpuTarget::kAvx2)) return avx2::kHybridTable;
+    const bool is_avx2 = target == CpuTarget::kAvx2 || target == CpuTarget::kAvxVnni;
+    if (is_avx2 || is_only(CpuTarget::kAvx2)) return avx2::kHybridTable;
   }
 #endif
   static_cast<void>(target);

@@ -19,7 +19,7 @@ const KernelTable& kernels(CpuTarget target) {
     }
   }
   if constexpr (is_built(CpuTarget::kAvx2)) {
-    if (target == CpuTarget::kAvx2 || is_only(CpuTarget::kAvx2)) {
+    if (target == CpuTarget::kAvx2 || target == CpuTarget::kAvxVnni || is_only(CpuTarget::kAvx2)) {
       EW_RETURN_TABLE(avx2);
     }
   }

@@ -57,7 +57,7 @@ EW_INLINE void multiply(const ConvShape& s, const uint8_t* in, const int8_t* w,
 template <int Vectors>
 EW_INLINE void multiply_one(const ConvShape& s, const uint8_t* in, const int8_t* w,
                             __m512i (&acc)[1][Vectors]) {
-  constexpr int kParts = Vectors == 4 ? 4 : 8;
+  constexpr int kParts = Vectors == 8 ? 2 : Vectors == 4 ? 4 : 8;
   constexpr int kAhead = 2048;  // bytes of weights: what is on its way at once
   const int64_t dwords = (s.segment_bytes + 3) / 4;
   __m512i sum[kParts][Vectors];
@@ -101,10 +101,12 @@ EW_INLINE void store_16(uint8_t* out, __m128i bytes, int64_t channels) {
   }
 }
 
+constexpr int kMostVectors = 8;
+
 __attribute__((noinline)) void store_exact(const Requant& r, const __m512i* acc, int vectors,
                                            int64_t first, uint8_t* out) {
-  int32_t sums[64];
-  int32_t bytes[64];
+  int32_t sums[kLanes * kMostVectors];
+  int32_t bytes[kLanes * kMostVectors];
   for (int v = 0; v < vectors; ++v) _mm512_storeu_si512(sums + kLanes * v, acc[v]);
   exact_bytes(r, sums, 0, kLanes * vectors, bytes);
   for (int l = 0; l < kLanes * vectors; ++l) {
@@ -139,7 +141,17 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b,
     }
     return;
   }
-  if constexpr (Vectors == 4) {
+  if constexpr (Vectors == 8) {
+    // More than 64 channels, else the block would be narrower.
+    EW_UNROLL for (int p = 0; p < Pixels; ++p) {
+      uint8_t* to = out + p * step;
+      _mm512_storeu_si512(to,
+                          pack_64<R>(finish(p, 0), finish(p, 1), finish(p, 2), finish(p, 3), r));
+      _mm512_mask_storeu_epi8(
+          to + 64, first_bytes(b.channels - 64),
+          pack_64<R>(finish(p, 4), finish(p, 5), finish(p, 6), finish(p, 7), r));
+    }
+  } else if constexpr (Vectors == 4) {
     const __mmask64 mask = first_bytes(b.channels);
     EW_UNROLL for (int p = 0; p < Pixels; ++p) {
       const __m512i y = pack_64<R>(finish(p, 0), finish(p, 1), finish(p, 2), finish(p, 3), r);
@@ -192,7 +204,8 @@ void run_block(const ConvShape& shape, const ConvBlock& block, const uint8_t* x,
   const ConvShape s = shape;  // copies: stores of bytes could change the originals
   const ConvBlock b = block;
   const auto* w = static_cast<const int8_t*>(b.weights);
-  const BlockConstants<Vectors, R> constants(b.requant);
+  using Constants = BlockConstants<Vectors, R>;
+  const Constants constants(b.requant);  // a single pixel needs the registers for its sums
   for (int64_t n = 0; n < s.images; ++n) {
     for (int64_t oy = 0; oy < s.out_h; ++oy) {
       const uint8_t* row = x + n * s.in_image + oy * s.in_row;
@@ -204,12 +217,14 @@ void run_block(const ConvShape& shape, const ConvBlock& block, const uint8_t* x,
         EW_UNROLL for (int v = 0; v < Vectors; ++v) EW_UNROLL for (int p = 0; p < Pixels; ++p)
             acc[p][v] = load(b.requant.bias + 16 * v);
         const uint8_t* in = row + at * s.in_pixel;
+        uint8_t* to = out + at * s.out_pixel;
         if constexpr (Pixels == 1) {
           multiply_one<Vectors>(s, in, w, acc);
+          store<Vectors, Pixels, R>(s, b, Constants(b.requant), acc, to);
         } else {
           multiply<Vectors, Pixels>(s, in, w, acc);
+          store<Vectors, Pixels, R>(s, b, constants, acc, to);
         }
-        store<Vectors, Pixels, R>(s, b, constants, acc, out + at * s.out_pixel);
       }
     }
   }
@@ -220,11 +235,13 @@ struct Tile {
   int vectors;
   int pixels;
   RunFn run_bits;
+  RunFn run_fine;
   RunFn run_float;  // and exactly
 };
 template <int Vectors, int Pixels>
 constexpr Tile tile() {
   return {Vectors, Pixels, run_block<Vectors, Pixels, Rounding::kBits>,
+          run_block<Vectors, Pixels, Rounding::kFine>,
           run_block<Vectors, Pixels, Rounding::kFloat>};
 }
 
@@ -232,11 +249,10 @@ constexpr Tile kTiles[] = {
     tile<1, 1>(), tile<1, 2>(), tile<1, 4>(),  tile<1, 8>(),  tile<1, 12>(), tile<1, 16>(),
     tile<2, 1>(), tile<2, 2>(), tile<2, 3>(),  tile<2, 4>(),  tile<2, 5>(),  tile<2, 6>(),
     tile<2, 8>(), tile<2, 9>(), tile<2, 10>(), tile<2, 12>(), tile<4, 1>(),  tile<4, 2>(),
-    tile<4, 3>(), tile<4, 4>(), tile<4, 5>(),  tile<4, 6>(),
+    tile<4, 3>(), tile<4, 4>(), tile<4, 5>(),  tile<4, 6>(),  tile<8, 1>(),
 };
 
 // Where a tile stands in kTiles; a small layer is over before a search would be.
-constexpr int kMostVectors = 4;
 constexpr int kMostPixels = 16;
 constexpr auto kTileIndex = [] {
   std::array<std::array<int8_t, kMostPixels + 1>, kMostVectors + 1> index = {};
@@ -278,7 +294,8 @@ int64_t plan_conv(const ConvShape& s, int64_t channels, ConvBlock* blocks, int64
   // One width for all but the rest, which takes the narrowest that holds it.
   int width = 1;
   double best = 1e300;
-  for (const int vectors : {1, 2, 4}) {
+  for (const int vectors : {1, 2, 4, 8}) {
+    if (vectors == kMostVectors && s.out_w > 1) continue;  // has no tile of several pixels
     const auto count = static_cast<double>((channels + 16 * vectors - 1) / (16 * vectors));
     const double cycles = count * row_cycles(best_tile(s, vectors), s);
     if (cycles < best) {
@@ -331,7 +348,8 @@ void pack_conv(const ConvShape& s, const ConvBlock& b, const int8_t* w, int64_t 
 void conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x, uint8_t* y) {
   const int8_t index = kTileIndex[static_cast<size_t>(b.vectors)][static_cast<size_t>(b.pixels)];
   const Tile& t = kTiles[static_cast<size_t>(index)];
-  (b.requant.rounding == Rounding::kBits ? t.run_bits : t.run_float)(s, b, x, y);
+  if (b.requant.rounding == Rounding::kBits) return t.run_bits(s, b, x, y);
+  (b.requant.rounding == Rounding::kFine ? t.run_fine : t.run_float)(s, b, x, y);
 }
 
 }  // namespace ew::kernels::int8::vnni

@@ -194,6 +194,8 @@ void depthwise(const DepthwiseShape& s, const void* weights, const Requant& r, c
       return run<Rounding::kBits>(s, w, r, x, y);
     case Rounding::kFloat:
       return run<Rounding::kFloat>(s, w, r, x, y);
+    case Rounding::kFine:
+      return run<Rounding::kFine>(s, w, r, x, y);
     case Rounding::kExact:
       return run<Rounding::kExact>(s, w, r, x, y);
   }

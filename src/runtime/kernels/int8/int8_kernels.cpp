@@ -11,6 +11,9 @@ extern const Int8Table kInt8Table;
 namespace avx2 {
 extern const Int8Table kInt8Table;
 }
+namespace avxvnni {
+extern const Int8Table kInt8Table;
+}
 namespace vnni {
 extern const Int8Table kInt8Table;
 }
@@ -34,6 +37,9 @@ const Int8Table& int8_kernels(CpuTarget target) {
     if (is_only(CpuTarget::kAvx512) || (target == CpuTarget::kAvx512 && has_vnni)) {
       return vnni::kInt8Table;
     }
+  }
+  if constexpr (is_built(CpuTarget::kAvxVnni)) {
+    if (target == CpuTarget::kAvxVnni) return avxvnni::kInt8Table;
   }
   if constexpr (is_built(CpuTarget::kAvx2)) {
     const bool may = target != CpuTarget::kPortable && is_supported(CpuTarget::kAvx2);

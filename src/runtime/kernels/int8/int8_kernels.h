@@ -27,8 +27,11 @@ enum class Rounding : uint8_t {
   /// and nothing is converted: clamp(floor(that * scale + offset), 0, 255), which holds the + 128
   /// already. Only for tables that have it.
   kBits,
-  /// clamp(floor(acc * scale + (acc < 0 ? offset_negative : offset)) + 128, min, max)
+  /// clamp(floor(acc * scale + (acc < 0 ? offset_negative : offset)) + zero + 128, min, max)
   kFloat,
+  /// The same with acc * fine added to the offset, rounded to the nearest float: `scale` and `fine`
+  /// together have 48 bits. Only for tables that have it.
+  kFine,
   kExact,  ///< exact(context, acc, channel)
 };
 inline constexpr int32_t kFloatBits = 0x4B400000;
@@ -43,6 +46,7 @@ struct Requant {
   const float* scale = nullptr;
   const float* offset = nullptr;
   const float* offset_negative = nullptr;
+  const float* fine = nullptr;       ///< with kFine
   const int32_t* channel = nullptr;  ///< of each lane; -1 for lanes without one
   uint8_t (*exact)(const void* context, int32_t acc, int32_t channel) = nullptr;
   const void* context = nullptr;
@@ -50,7 +54,7 @@ struct Requant {
   /// ties away from zero, and adds `zero`.
   const int32_t* multiplier = nullptr;
   const int32_t* shift = nullptr;
-  int32_t zero = 0;
+  int32_t zero = 0;  ///< a stored value
 };
 
 /// A product of windows and kernels: every output pixel reads `segments` runs of `segment_bytes`
@@ -110,6 +114,7 @@ struct Int8Table {
   /// Of what plan_conv, pack_conv and pack_depthwise do: one more whenever that changes.
   uint32_t pack_version = 0;
   bool has_bits = false;  ///< knows Rounding::kBits
+  bool has_fine = false;  ///< knows Rounding::kFine
   /// Blocks that cover `channels`; returns their number (at most kMaxBlocks are written, and only
   /// vectors, pixels, first and channels of each).
   int64_t (*plan_conv)(const ConvShape&, int64_t channels, ConvBlock* blocks, int64_t limit);

@@ -129,13 +129,13 @@ inline int32x4_t exact_lanes(const Requant& r, int32x4_t acc, int64_t lane) {
 
 /// What requantised lanes become bytes by: 8 values of 32 bits to 8 bytes.
 template <Rounding R>
-EW_INLINE uint8x8_t narrow(int32x4_t a, int32x4_t b, uint8_t min, uint8_t max) {
-  const int16x8_t words = vqmovn_high_s32(vqmovn_s32(a), b);
+EW_INLINE uint8x8_t narrow(const Requant& r, int32x4_t a, int32x4_t b) {
+  int16x8_t words = vqmovn_high_s32(vqmovn_s32(a), b);
   if constexpr (R == Rounding::kBits) return vqmovun_s16(words);
-  const uint8x8_t bytes = R == Rounding::kExact
-                              ? vqmovun_s16(words)
-                              : veor_u8(vreinterpret_u8_s8(vqmovn_s16(words)), vdup_n_u8(128));
-  return vmin_u8(vmax_u8(bytes, vdup_n_u8(min)), vdup_n_u8(max));
+  if constexpr (R == Rounding::kFloat) {
+    words = vqaddq_s16(words, vdupq_n_s16(static_cast<int16_t>(r.zero + 128)));
+  }
+  return vmin_u8(vmax_u8(vqmovun_s16(words), vdup_n_u8(r.min)), vdup_n_u8(r.max));
 }
 
 /// Requantises acc[p][v], lanes from `lane`.
@@ -157,10 +157,9 @@ EW_INLINE void store_lanes(const Requant& r, const int32x4_t (&values)[Vectors],
                            uint8_t* out) {
   if (n >= 4 * Vectors) {
     EW_UNROLL for (int v = 0; v < Vectors; v += 4) {
-      const uint8x8_t low = narrow<R>(values[v], values[v + 1], r.min, r.max);
+      const uint8x8_t low = narrow<R>(r, values[v], values[v + 1]);
       if constexpr (Vectors % 4 == 0) {
-        vst1q_u8(out + 4 * v,
-                 vcombine_u8(low, narrow<R>(values[v + 2], values[v + 3], r.min, r.max)));
+        vst1q_u8(out + 4 * v, vcombine_u8(low, narrow<R>(r, values[v + 2], values[v + 3])));
       } else {
         vst1_u8(out + 4 * v, low);
       }
@@ -169,7 +168,7 @@ EW_INLINE void store_lanes(const Requant& r, const int32x4_t (&values)[Vectors],
   }
   uint8_t part[4 * Vectors];
   EW_UNROLL for (int v = 0; v < Vectors; v += 2) {
-    vst1_u8(part + 4 * v, narrow<R>(values[v], values[v + 1], r.min, r.max));
+    vst1_u8(part + 4 * v, narrow<R>(r, values[v], values[v + 1]));
   }
   std::memcpy(out, part, static_cast<size_t>(n));
 }

@@ -12,7 +12,7 @@ const Int8Table kInt8Table{
     .name = kHasMatrix ? "neon-i8mm"
             : kHasDot  ? "neon-dotprod"
                        : "neon",
-    .pack_version = 1,
+    .pack_version = 2,
     .has_bits = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,

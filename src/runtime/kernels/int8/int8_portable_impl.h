@@ -20,7 +20,8 @@ inline uint8_t to_byte(const Requant& r, int32_t acc, int64_t lane) {
   if (r.rounding == Rounding::kExact) return r.exact(r.context, acc, r.channel[lane]);
   // In double the product and, near every step, the sum are exact: the proof leaves a margin.
   const auto offset = static_cast<double>(acc < 0 ? r.offset_negative[lane] : r.offset[lane]);
-  const double y = static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + 128.0;
+  const double y =
+      static_cast<double>(acc) * static_cast<double>(r.scale[lane]) + offset + r.zero + 128;
   return static_cast<uint8_t>(std::clamp<int32_t>(floor_to_byte(y), r.min, r.max));
 }
 
@@ -222,7 +223,7 @@ inline void plain_dequantize(int64_t n, const uint8_t* x, float scale, int32_t z
 
 inline constexpr Int8Table kPlainTable{
     .name = "portable",
-    .pack_version = 1,
+    .pack_version = 2,
     .plan_conv = plain_plan_conv,
     .lanes = kPlainLanes,
     .conv_channel = plain_conv_channel,

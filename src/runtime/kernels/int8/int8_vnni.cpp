@@ -134,8 +134,8 @@ void requantize(const Requant& r, const int32_t* sums, int64_t channels, uint8_t
     const __m512i acc = _mm512_add_epi32(_mm512_maskz_loadu_epi32(mask, sums + c),
                                          _mm512_maskz_loadu_epi32(mask, r.bias + c));
     // The constants have whole vectors.
-    const __m512i stored =
-        _mm512_add_epi32(requantize_lanes<Rounding::kFloat>(acc, r, c), _mm512_set1_epi32(128));
+    const __m512i stored = _mm512_add_epi32(requantize_lanes<Rounding::kFloat>(acc, r, c),
+                                            _mm512_set1_epi32(r.zero + 128));
     const __m512i bytes = _mm512_min_epi32(_mm512_max_epi32(stored, _mm512_set1_epi32(r.min)),
                                            _mm512_set1_epi32(r.max));
     _mm512_mask_cvtepi32_storeu_epi8(y + c, mask, bytes);
@@ -209,8 +209,9 @@ void exact_bytes(const Requant& r, const int32_t* acc, int64_t lane0, int64_t la
 extern const Int8Table kInt8Table;
 const Int8Table kInt8Table{
     .name = "avx512-vnni",
-    .pack_version = 1,
+    .pack_version = 2,
     .has_bits = true,
+    .has_fine = true,
     .plan_conv = plan_conv,
     .lanes = kLanes,
     .conv_channel = conv_channel,

@@ -31,7 +31,9 @@ EW_INLINE __m512i dot(__m512i sum, __m512i u8s, __m512i s8s) {
 
 // Lane l of vector v in a block of 16 * vectors channels: the order that packing four vectors of
 // int32 and unpacking four rows of bytes agree on, so that neither needs a permutation.
+// Eight vectors are two blocks of four.
 inline constexpr int channel_of(int vectors, int v, int l) {
+  if (vectors == 8) return 64 * (v / 4) + channel_of(4, v % 4, l);
   return 4 * vectors * (l / 4) + 4 * v + l % 4;
 }
 
@@ -54,17 +56,20 @@ struct LaneConstants {
   __m512 scale;
   __m512 offset;
   __m512 negative;
+  __m512 fine;
   EW_INLINE LaneConstants(const Requant& r, int64_t lane)
       : scale(_mm512_loadu_ps(r.scale + lane)),
         offset(_mm512_loadu_ps(r.offset + lane)),
-        negative(R == Rounding::kFloat ? _mm512_loadu_ps(r.offset_negative + lane) : offset) {}
+        negative(R != Rounding::kBits ? _mm512_loadu_ps(r.offset_negative + lane) : offset),
+        fine(R == Rounding::kFine ? _mm512_loadu_ps(r.fine + lane) : offset) {}
 
   EW_INLINE __m512i finish(__m512i acc) const {
     // Rounding down cannot carry a value below an integer up to it.
-    if constexpr (R == Rounding::kFloat) {
-      const __m512 by_sign = _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), offset, negative);
-      return _mm512_cvt_roundps_epi32(
-          _mm512_fmadd_round_ps(_mm512_cvtepi32_ps(acc), scale, by_sign, kDown), kDown);
+    if constexpr (R != Rounding::kBits) {
+      const __m512 x = _mm512_cvtepi32_ps(acc);
+      __m512 start = _mm512_mask_blend_ps(_mm512_movepi32_mask(acc), offset, negative);
+      if constexpr (R == Rounding::kFine) start = _mm512_fmadd_ps(x, fine, start);
+      return _mm512_cvt_roundps_epi32(_mm512_fmadd_round_ps(x, scale, start, kDown), kDown);
     }
     return _mm512_cvt_roundps_epi32(
         _mm512_fmadd_round_ps(_mm512_castsi512_ps(acc), scale, offset, kDown), kDown);
@@ -83,8 +88,8 @@ EW_INLINE __m512i pack_64(__m512i a, __m512i b, __m512i c, __m512i d, const Requ
   const __m512i x = _mm512_packs_epi32(a, b);
   const __m512i y = _mm512_packs_epi32(c, d);
   if constexpr (R == Rounding::kBits) return _mm512_packus_epi16(x, y);
-  const __m512i bytes =
-      _mm512_xor_si512(_mm512_packs_epi16(x, y), _mm512_set1_epi8(static_cast<char>(0x80)));
+  const __m512i zero = _mm512_set1_epi16(static_cast<int16_t>(r.zero + 128));
+  const __m512i bytes = _mm512_packus_epi16(_mm512_adds_epi16(x, zero), _mm512_adds_epi16(y, zero));
   return _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(r.min))),
                          _mm512_set1_epi8(static_cast<char>(r.max)));
 }
