@@ -1,8 +1,10 @@
 #pragma once
 // Several outputs in one message: a JSON list, or a JSON value a line.
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/settings.h"
 #include "agent/sink.h"
@@ -24,5 +26,11 @@ struct BatchFormat {
 void append_output(std::string& body, const Output& output, const BatchFormat& format);
 /// Ends a body that holds an output.
 void end_batch(std::string& body, const BatchFormat& format);
+
+/// The records of a body in the format of a source: of json one object, the values of a list, or an
+/// object a line; of csv and text the lines; else all of it. Nothing if it is no JSON of these.
+/// Views into `body`.
+std::optional<std::vector<std::string_view>> split_batch(std::string_view body,
+                                                         std::string_view format);
 
 }  // namespace ew::agent

@@ -192,6 +192,35 @@ TEST_CASE("mqtt source: topics, batches, oversized messages, pauses") {
   (*source.made)->stop();
 }
 
+TEST_CASE("mqtt source: a list is as many records, acknowledged with the last one") {
+  const auto loop = host::EventLoop::create().value();
+  ScriptedBroker broker(*loop);
+  broker.answer(MqttVersion::k5, false);
+  FromYaml<Source> source(kMqttSource, str("server: mqtt://localhost:", broker.port(),
+                                           "\ntopics: a\nqos: 1\nsplit: true\n"));
+  REQUIRE_MESSAGE(source.made.ok(), source.made.error().message);
+  FakeIntake intake;
+  REQUIRE((*source.made)->start({*loop, intake, 0}).ok());
+  REQUIRE(run_until(*loop, [&] { return intake.state == LinkState::kConnected; }));
+  broker.take();
+  broker.publish(MqttVersion::k5, "a", R"([{"x":1}, {"x":[2]},{"x":3}])", 1, 7);
+  broker.publish(MqttVersion::k5, "a", "{\"x\":4}\n{\"x\":5}", 1, 8);
+  broker.publish(MqttVersion::k5, "a", "[broken", 1, 9);
+  broker.publish(MqttVersion::k5, "a", "[]", 1, 10);
+  REQUIRE(run_until(*loop, [&] { return intake.payloads.size() == 7; }));
+  CHECK(intake.payloads == std::vector<std::string>{R"({"x":1})", R"({"x":[2]})", R"({"x":3})",
+                                                    R"({"x":4})", R"({"x":5})", "[broken", "[]"});
+  CHECK(intake.tokens[0] == 0);
+  CHECK(intake.tokens[1] == 0);
+  CHECK(intake.tokens[3] == 0);
+  for (const size_t last : {2, 4, 5, 6}) {
+    REQUIRE(intake.tokens[last] != 0);
+    (*source.made)->acknowledge(intake.tokens[last]);
+  }
+  REQUIRE(run_until(*loop, [&] { return broker.count(MqttType::kPuback) == 4; }));
+  (*source.made)->stop();
+}
+
 TEST_CASE("mqtt sink: outputs carry their ids, resent ones say so, answers come by ticket") {
   const auto loop = host::EventLoop::create().value();
   ScriptedBroker broker(*loop);

@@ -141,11 +141,11 @@ SendResult Outbox::offer(Lane& lane, const Entry& entry) {
 void Outbox::enqueue(Lane& lane, Entry entry) {
   const size_t bytes = entry.bytes();
   const bool is_spilling = lane.waiting_in_log > 0;
-  if (lane.store &&
-      (is_spilling || is_stored_at_once() || memory_bytes_ + bytes > options_.max_memory_bytes)) {
+  const bool must_store = is_spilling || memory_bytes_ + bytes > options_.max_memory_bytes;
+  if (lane.store && (must_store || is_stored_at_once())) {
     Status stored = is_spilling ? Status() : spill(lane);
     // Room comes back only behind the next snapshots; until then what is left must do.
-    const bool may_drop = options_.policy != QueuePolicy::kReject && !is_replaying_;
+    const bool may_drop = must_store && options_.policy != QueuePolicy::kReject && !is_replaying_;
     if (may_drop && !lane.is_trim_due && lane.store->is_nearly_full()) drop_from_log(lane);
     if (stored.ok()) {
       encode(entry);
@@ -153,20 +153,25 @@ void Outbox::enqueue(Lane& lane, Entry entry) {
     }
     if (stored.ok()) {
       ++lane.waiting_in_log;
-      untrimmed_bytes_ += bytes;
-      if (untrimmed_bytes_ < options_.trim_every_bytes) return;
-      untrimmed_bytes_ = 0;
-      if (need_trim) need_trim();
-      return;
+      return note_logged(bytes);
     }
-    lane.store->note_dropped(entry.number, entry.number, DropReason::kQueueFull);
-    return count_dropped(entry.cover, DropReason::kQueueFull);
+    if (must_store) {
+      lane.store->note_dropped(entry.number, entry.number, DropReason::kQueueFull);
+      return count_dropped(entry.cover, DropReason::kQueueFull);
+    }
   }
   if (memory_bytes_ + bytes > options_.max_memory_bytes && !make_room(lane, bytes)) {
     return count_dropped(entry.cover, DropReason::kQueueFull);
   }
   memory_bytes_ += bytes;
   lane.entries.push_back(std::move(entry));
+}
+
+void Outbox::note_logged(size_t bytes) {
+  untrimmed_bytes_ += bytes;
+  if (untrimmed_bytes_ < options_.trim_every_bytes) return;
+  untrimmed_bytes_ = 0;
+  if (need_trim) need_trim();
 }
 
 bool Outbox::make_room(Lane& lane, size_t bytes) {
@@ -290,9 +295,9 @@ void Outbox::set_state(LinkState state, std::string_view detail) {
   state_detail_ = std::string(detail);
   for (Lane& lane : lanes_) {
     // What does not fit stays in memory.
-    if (lane.store && lane.waiting_in_log == 0 && is_stored_at_once()) {
-      [[maybe_unused]] const Status stored = spill(lane);
-    }
+    if (!lane.store || lane.waiting_in_log > 0 || !is_stored_at_once()) continue;
+    [[maybe_unused]] const Status stored = spill(lane);
+    note_logged(memory_bytes_);
   }
   if (on_state) on_state(*this, state, detail);
 }

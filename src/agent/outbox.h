@@ -176,12 +176,17 @@ class Outbox final : public Consumer, public Outlet {
 
   bool can_spill() const;
   bool is_stored_at_once() const {
-    return stores_while_away_ && !is_replaying_ && state_ != LinkState::kConnected;
+    if (!stores_while_away_ || is_replaying_) return false;
+    // Some sinks say that they are connected once they have sent something.
+    if (state_ == LinkState::kConnecting) return sink_ == nullptr || !sink_->ready();
+    return state_ != LinkState::kConnected;
   }
   Lane& lane_of(uint64_t ticket) { return lanes_[ticket >> 63]; }
   SendResult offer(Lane& lane, const Entry& entry);
   SendResult offer_direct(Lane& lane, const Row& row, const Route& route, uint64_t number);
   void enqueue(Lane& lane, Entry entry);
+  /// So many bytes more are in the logs.
+  void note_logged(size_t bytes);
   bool make_room(Lane& lane, size_t bytes);
   void drop_entry(Lane& lane, size_t index, DropReason reason);
   void settle(const Entry& entry);

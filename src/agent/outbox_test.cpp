@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "agent/lane_store.h"
+#include "base/file.h"
 #include "testing/temporary_folder.h"
 
 namespace ew::agent {
@@ -255,6 +256,37 @@ TEST_CASE("outbox: numbers that went by memory, between two times in the log, ar
   CHECK(g.row().delivered == 115);
   CHECK(g.sink.sent.size() == 38);
   CHECK(g.sink.sent.front() == "77 resent");
+  CHECK(g.outbox.queued() == 0);
+}
+
+TEST_CASE("outbox: where no input is stored, outputs are while the sink is away") {
+  const testing::TemporaryFolder folder;
+  const auto logs = [&] { return is_directory(folder.path() + "/queue/s-telemetry"); };
+  {
+    Fixture f({.app = "a", .name = "s"}, folder.path());
+    f.outbox.store_while_away(true);
+    f.put("0");  // taken, whatever the sink says of itself
+    f.outbox.set_state(LinkState::kConnected, "");
+    f.put("1");
+    f.put("2");
+    CHECK_FALSE(logs());
+    f.answer(1);
+    f.sink.is_up = false;
+    f.outbox.reset();
+    f.outbox.set_state(LinkState::kDisconnected, "");
+    CHECK(logs());  // what was in flight
+    f.put("3");
+    f.put("4");
+    CHECK(f.outbox.queued() == 4);
+  }
+  Fixture g({.app = "a", .name = "s"}, folder.path());
+  g.ledger->accept(g.input, 5);
+  g.ledger->deliver(g.input, 1);
+  CHECK(restart(g, "", {}) == 4);
+  g.outbox.ready();
+  CHECK(g.sink.sent == Texts{"1 resent", "2 resent", "3", "4"});
+  g.answer(4);
+  CHECK(g.row().delivered == 5);
   CHECK(g.outbox.queued() == 0);
 }
 

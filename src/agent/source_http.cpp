@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "agent/json_scan.h"
+#include "agent/batch_body.h"
 #include "agent/source.h"
 #include "base/crc32c.h"
 #include "base/file.h"
@@ -43,51 +43,6 @@ constexpr WordDef kWords[] = {
      .help = "certificates; needed beyond loopback",
      .words = kTlsWords},
 };
-
-bool is_json_object(std::string_view text) {
-  std::string scratch;
-  return scan_json(text, FieldTree(), {}, scratch).fault == JsonFault::kNone;
-}
-
-/// The entries of a JSON list; nothing if it is none.
-std::optional<std::vector<std::string_view>> split_list(std::string_view body) {
-  if (!is_json_object(str("{\"list\":", body, "}"))) return std::nullopt;
-  std::vector<std::string_view> entries;
-  size_t at = skip_json_blanks(body, body.find('[') + 1);
-  while (at < body.size() && body[at] != ']') {
-    const size_t end = skip_json_value(body, at);
-    entries.push_back(body.substr(at, end - at));
-    at = skip_json_blanks(body, end);
-    if (at < body.size() && body[at] == ',') at = skip_json_blanks(body, at + 1);
-  }
-  // Behind the list there may be more entries of the object around it.
-  if (skip_json_blanks(body, at + 1) < body.size()) return std::nullopt;
-  return entries;
-}
-
-std::vector<std::string_view> split_lines(std::string_view body) {
-  std::vector<std::string_view> lines;
-  while (!body.empty()) {
-    const size_t end = std::min(body.find('\n'), body.size());
-    std::string_view line = body.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (!line.empty()) lines.push_back(line);
-    body.remove_prefix(std::min(end + 1, body.size()));
-  }
-  return lines;
-}
-
-/// One object, a list of values, or an object a line; nothing if it is none of these.
-std::optional<std::vector<std::string_view>> split_json(std::string_view body) {
-  const size_t begin = skip_json_blanks(body, 0);
-  if (begin < body.size() && body[begin] == '[') return split_list(body);
-  if (is_json_object(body)) return std::vector{body};
-  std::vector<std::string_view> lines = split_lines(body);
-  for (const std::string_view line : lines) {
-    if (!is_json_object(line)) return std::nullopt;
-  }
-  return lines;
-}
 
 // Takes as long wherever the first difference is.
 bool is_same(std::string_view a, std::string_view b) {
@@ -171,7 +126,7 @@ class HttpSource final : public Source {
                     {"WWW-Authenticate", "Bearer"});
     }
     if (intake_->is_paused()) return refuse(*reply, 503, "busy", {"Retry-After", "1"});
-    const auto records = split(request.body);
+    const auto records = split_batch(request.body, format_);
     if (!records || records->empty()) {
       intake_->drop("", request.body.size(), DropReason::kMalformed);
       return refuse(*reply, 400, "expected a JSON object, a list of them, or one a line");
@@ -208,12 +163,6 @@ class HttpSource final : public Source {
                      .request = name,
                      .ack_token = token});
     }
-  }
-
-  std::optional<std::vector<std::string_view>> split(std::string_view body) const {
-    if (format_ == "json") return split_json(body);
-    if (format_ == "csv" || format_ == "text") return split_lines(body);
-    return std::vector{body};
   }
 
   static void refuse(host::HttpReply& reply, int status, const char* why,

@@ -1,5 +1,8 @@
 // `type: mqtt` under sources: messages of an MQTT server. With QoS 1 and 2 the server keeps a
 // message until it is stored here.
+#include <utility>
+
+#include "agent/batch_body.h"
 #include "agent/mqtt_settings.h"
 #include "agent/source.h"
 #include "host/event_loop.h"
@@ -30,6 +33,10 @@ constexpr WordDef kOwnWords[] = {
      .fallback = "0s",
      .min = 0,
      .max = 0.1},
+    {.name = "split",
+     .kind = WordKind::kFlag,
+     .help = "a JSON list, or a value a line, is as many records: messages of sinks with max_batch",
+     .fallback = "false"},
     {.name = "receive_maximum",
      .kind = WordKind::kInteger,
      .help = "messages that may be on their way into storage",
@@ -45,8 +52,12 @@ constexpr size_t kDefaultPayload = size_t{1} << 20;
 
 class MqttSource final : public Source, private host::MqttHandler {
  public:
-  MqttSource(host::MqttOptions options, bool is_durable, int64_t read_delay_us)
-      : options_(std::move(options)), is_durable_(is_durable), read_delay_us_(read_delay_us) {}
+  MqttSource(host::MqttOptions options, bool is_durable, const Settings& settings)
+      : options_(std::move(options)),
+        is_durable_(is_durable),
+        is_split_(settings.flag("split")),
+        format_(settings.text("format")),
+        read_delay_us_(settings.duration_us("read_delay")) {}
 
   Status start(const SourceContext& context) override {
     intake_ = &context.intake;
@@ -87,7 +98,20 @@ class MqttSource final : public Source, private host::MqttHandler {
     record.topic = message.topic;
     record.payload = host::as_text(message.payload);
     record.ack_token = message.ack_token;
+    if (is_split_) return push_records(record);
     intake_->push(record);
+  }
+  /// The message is acknowledged when its last record is stored, and with it all before.
+  void push_records(RawRecord message) {
+    const auto records = split_batch(message.payload, format_);
+    // What cannot be split is counted by who decodes it.
+    if (!records || records->empty()) return intake_->push(message);
+    const uint64_t token = std::exchange(message.ack_token, 0);
+    for (size_t i = 0; i < records->size(); ++i) {
+      message.payload = (*records)[i];
+      if (i + 1 == records->size()) message.ack_token = token;
+      intake_->push(message);
+    }
   }
   void on_batch_end() override {
     arrival_us_ = 0;
@@ -107,6 +131,8 @@ class MqttSource final : public Source, private host::MqttHandler {
 
   host::MqttOptions options_;
   bool is_durable_;
+  bool is_split_;
+  std::string format_;
   int64_t read_delay_us_;
   Intake* intake_ = nullptr;
   host::EventLoop* loop_ = nullptr;
@@ -137,8 +163,8 @@ Result<std::unique_ptr<Source>> create(const Settings& settings, const std::stri
   options.connect.receive_maximum = static_cast<uint16_t>(settings.integer("receive_maximum"));
   const auto max_payload = static_cast<size_t>(settings.size("max_payload"));
   options.max_packet_bytes = (max_payload > 0 ? max_payload : kDefaultPayload) + kPacketExtraBytes;
-  return std::unique_ptr<Source>(std::make_unique<MqttSource>(std::move(options), qos > 0,
-                                                              settings.duration_us("read_delay")));
+  return std::unique_ptr<Source>(
+      std::make_unique<MqttSource>(std::move(options), qos > 0, settings));
 }
 
 }  // namespace

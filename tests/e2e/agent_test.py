@@ -176,6 +176,47 @@ class OutageTest(BrokerTest):
             self.assertEqual(before, record["data"])
         self.assertEqual(len(first), self.COUNT)
 
+    def test_one_agent_takes_the_messages_of_another_apart(self):
+        port = free_port()
+        self.server(port)
+        line = f'server: "mqtt://127.0.0.1:{port}"'
+        rows = "".join(f'{{"id":"p{i % 3}","x":{i}}}\n' for i in range(self.COUNT))
+        (self.folder / "in.jsonl").write_text(rows)
+        (self.folder / "app.yaml").write_text(f"""
+app: upper
+state: upper
+sources:
+  in: {{type: mqtt, {line}, topics: up, qos: 1, key: key, split: true, client_id: upper, session: 1h}}
+streams:
+  all: {{from: in, set: {{n: data.x}}, keep: [n]}}
+sinks:
+  out: {{type: file, path: out.jsonl, from: all}}
+""")
+        upper = self.start()
+        self.wait_for(lambda: (self.folder / "upper/ledger").exists())
+        time.sleep(0.3)  # subscribed
+        (self.folder / "lower.yaml").write_text(f"""
+app: lower
+state: lower
+sources:
+  in: {{type: file, path: in.jsonl, key: id}}
+streams:
+  all: {{from: in}}
+sinks:
+  out: {{type: mqtt, {line}, topic: up, qos: 1, max_batch: 100, from: all}}
+""")
+        lower = subprocess.run(["edgewise", "run", "lower.yaml", "--quiet"], cwd=self.folder,
+                               check=False, timeout=60)
+        self.assertEqual(lower.returncode, 0)
+        out = self.folder / "out.jsonl"
+        self.wait_for(lambda: out.exists() and out.read_text().count("\n") >= self.COUNT)
+        upper.send_signal(signal.SIGTERM)
+        self.assertEqual(upper.wait(), 0)
+        numbers = [row["n"] for row in lines_of(out.read_text())]
+        self.assertEqual(numbers, list(range(self.COUNT)))
+        self.assertEqual(sorted(self.ledger_counts()), ["p0", "p1", "p2"])
+        self.assertEqual(self.total("delivered"), self.COUNT)
+
     def test_messages_of_qos_0_are_stored_while_the_sink_is_away(self):
         near, far = free_port(), free_port()
         self.server(near)

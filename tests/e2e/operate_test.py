@@ -403,7 +403,8 @@ sinks:
                                   capture_output=True, text=True, check=False)
             return done.returncode == 0 and \
                 json.loads(done.stdout)["sources"].get("in", {}).get("p1", {}).get("accepted") == 50
-        agent.wait_for(accepted)
+        # The ledger of an earlier run says the same before this one listens to signals.
+        agent.wait_for(lambda: "in: connected" in agent.lines() and accepted())
         return agent
 
     def files_with_secret(self):
