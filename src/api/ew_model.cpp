@@ -60,8 +60,7 @@ Result<std::vector<std::string>> save_ew(const ir::Model& model, const std::stri
     EW_TRY(ir::Graph fixed, ir::for_one_sample(deployed.graph));
     EW_TRY(executor, runtime::Executor::create(std::move(fixed), {.int8_target = target}));
     packed = executor->packed();
-    notes.push_back(packed ? "packed for " + packed->target
-                           : "nothing to pack for this target");
+    notes.push_back(packed ? "packed for " + packed->target : "nothing to pack for this target");
   }
   ir::Signer signer;
   if (!options.sign_key.empty()) {
