@@ -253,6 +253,15 @@ Status FaultyFileSystem::remove(const std::string& path) {
   return {};
 }
 
+Status FaultyFileSystem::remove_tree(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  EW_TRY_VOID(step());
+  std::erase_if(names_, [&](const auto& entry) {
+    return entry.first == path || entry.first.starts_with(path + "/");
+  });
+  return {};
+}
+
 Status FaultyFileSystem::sync_directory(const std::string& path) {
   const std::lock_guard lock(mutex_);
   EW_TRY_VOID(step());
@@ -272,11 +281,13 @@ Status FaultyFileSystem::make_directory(const std::string&) {
 
 Result<std::vector<std::string>> FaultyFileSystem::list(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> out;
+  std::set<std::string> out;
   for (const auto& [name, node] : names_) {
-    if (folder_of(name) == path) out.push_back(name.substr(path.size() + 1));
+    if (!name.starts_with(path + "/")) continue;
+    const std::string below = name.substr(path.size() + 1);
+    out.insert(below.substr(0, below.find('/')));
   }
-  return out;
+  return std::vector<std::string>(out.begin(), out.end());
 }
 
 Result<std::unique_ptr<host::FileLock>> FaultyFileSystem::lock(const std::string& path) {

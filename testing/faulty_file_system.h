@@ -48,6 +48,7 @@ class FaultyFileSystem final : public host::FileSystem {
   Result<std::unique_ptr<host::File>> open(const std::string& path, host::OpenMode mode) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
+  Status remove_tree(const std::string& path) override;
   Status sync_directory(const std::string& path) override;
   Status make_directory(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;

@@ -99,6 +99,19 @@ Result<KerasVersion> parse_keras_version(const std::string& text) {
                "--keras-version: expected both, 2 or 3, found '" + text + "'"};
 }
 
+std::string json_text(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
 std::vector<std::string> split_calls(const std::string& text) {
   std::vector<std::string> parts;
   int depth = 0;

@@ -43,6 +43,9 @@ Result<double> parse_ratio(const std::string& text);
 
 Result<KerasVersion> parse_keras_version(const std::string& text);
 
+/// `text` as a JSON string.
+std::string json_text(const std::string& text);
+
 /// "accuracy,auc" and "Precision(thresholds=[0.2, 0.5])" cut at the commas outside brackets.
 std::vector<std::string> split_calls(const std::string& text);
 

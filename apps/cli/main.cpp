@@ -18,7 +18,7 @@ constexpr Verb kVerbs[] = {
     {"bench", ew::cli::add_bench},     {"run", ew::cli::add_run},
     {"check", ew::cli::add_check},     {"replay", ew::cli::add_replay},
     {"ledger", ew::cli::add_ledger},   {"erase", ew::cli::add_erase},
-    {"schema", ew::cli::add_schema},
+    {"schema", ew::cli::add_schema},   {"bundle", ew::cli::add_bundle},
 };
 
 // The verb that is asked for is all that is set up, since processes start in a few milliseconds.

@@ -7,6 +7,7 @@
 
 #include "common.h"
 #include "edgewise/agent.h"
+#include "edgewise/bundle.h"
 #include "verbs.h"
 
 namespace ew::cli {
@@ -27,7 +28,10 @@ struct AppOptions {
 };
 
 void add_app(CLI::App& verb, AppOptions& o) {
-  verb.add_option("APP", o.app, "App file (docs/guide/agent.md)")->required();
+  verb.add_option("APP", o.app,
+                  "App file (docs/guide/agent.md), or the folder of a device that "
+                  "runs bundles")
+      ->required();
   verb.add_option("--set", o.set, "WORD.WORD=VALUE instead of what the app file says");
   verb.add_option("--state", o.state, "Folder for queue and ledger, instead of `state:`");
   add_common(verb, o.common, false);
@@ -64,19 +68,6 @@ int run(const AppOptions& o) {
   }
   const Result<void> done = run_app(o.app, *options);
   return done.ok() ? 0 : fail(done.error());
-}
-
-std::string json_text(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
 }
 
 int check(const AppOptions& o) {
@@ -223,8 +214,10 @@ void add_schema(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("schema",
                                       "Print the JSON Schema of app files\n"
                                       "Example: edgewise schema > app.schema.json");
-  verb->callback([&exit_code] {
-    std::fputs(app_schema().c_str(), stdout);
+  const auto is_device = std::make_shared<bool>(false);
+  verb->add_flag("--device", *is_device, "Of device.yaml instead (docs/guide/bundles.md)");
+  verb->callback([&exit_code, is_device] {
+    std::fputs(*is_device ? device_schema().c_str() : app_schema().c_str(), stdout);
     exit_code = 0;
   });
 }

@@ -20,6 +20,7 @@ void add_replay(CLI::App& app, int& exit_code);
 void add_ledger(CLI::App& app, int& exit_code);
 void add_erase(CLI::App& app, int& exit_code);
 void add_schema(CLI::App& app, int& exit_code);
+void add_bundle(CLI::App& app, int& exit_code);
 
 /// The process that bench starts to time a cold start: `edgewise bench-child MODEL THREADS
 /// INT8_PROFILE ARCHITECTURE` runs one inference and writes a line with its peak memory in kB.

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writes the inference table of docs/benchmarks.md from reports of peers.py.
 
-    report.py PAGE --one ONE.json [--two TWO.json] [--avx2 AVX2.json] [--machine TEXT]
+    report.py PAGE --one ONE.json [--two TWO.json] [--avx2 AVX2.json]
+              [--avx-vnni VNNI.json] [--machine TEXT]
 
 ONE.json is a run with --threads 1 and --ours; TWO.json one with --threads 2 of the large nets;
 AVX2.json one with EDGEWISE_CPU=avx2 and ONEDNN_MAX_CPU_ISA=AVX2 in the environment, which holds
 our engine and OpenVINO to AVX2 (LiteRT and ONNX Runtime know no such switch, so only --engines
-openvino is compared). The text between the two markers of the page is replaced; with PAGE "-" the
+openvino is compared); VNNI.json likewise with avx-vnni and AVX2_VNNI. The text between the two markers of the page is replaced; with PAGE "-" the
 table goes to stdout.
 """
 import argparse
@@ -62,8 +63,8 @@ def one_table(report):
     return out
 
 
-def avx2_table(report):
-    out = ["| net, held to AVX2 | Edgewise us | OpenVINO us | ratio |", "| --- | --- | --- | --- |"]
+def held_table(report, name):
+    out = [f"| net, held to {name} | Edgewise us | OpenVINO us | ratio |", "| --- | --- | --- | --- |"]
     ratios = []
     for variant in ("int8", "fp32"):
         for base, _, ours, peer, time in rows(report, variant):
@@ -100,6 +101,7 @@ def main():
     ap.add_argument("--one", required=True)
     ap.add_argument("--two")
     ap.add_argument("--avx2")
+    ap.add_argument("--avx-vnni")
     ap.add_argument("--machine", default="")
     args = ap.parse_args()
     one = load(args.one)
@@ -107,8 +109,9 @@ def main():
     text += one_table(one)
     if args.two:
         text += [""] + two_table(one, load(args.two))
-    if args.avx2:
-        text += [""] + avx2_table(load(args.avx2))
+    for name, path in (("AVX2", args.avx2), ("AVX-VNNI", args.avx_vnni)):
+        if path:
+            text += [""] + held_table(load(path), name)
     body = "\n".join(text)
     if args.page == "-":
         print(body)

@@ -50,13 +50,15 @@ void Agent::Impl::finish_if_done() {
   for (const auto& outbox : pipeline->outboxes()) {
     if (outbox->queued() > 0) return;
   }
+  if (health) judge_trial(true);
   begin_stop();
 }
 
 void Agent::Impl::upkeep() {
   for (const auto& outbox : pipeline->outboxes()) outbox->expire();
+  if (health && !is_stopping) judge_trial(false);
   if (options.load_again && !is_stopping) {
-    const std::string stamp = file_stamp(app->file);
+    const std::string stamp = options.stamp_now();
     if (!stamp.empty() && stamp != options.stamp) {
       options.stamp = stamp;
       reload();
@@ -115,6 +117,7 @@ Result<std::unique_ptr<Agent>> Agent::create(std::unique_ptr<App> app, AgentOpti
 }
 
 Status Agent::run() {
+  impl_->start_trial();
   impl_->upkeep();
   impl_->schedule();
   impl_->finish_if_done();

@@ -6,15 +6,33 @@
 
 #include "agent/pipeline.h"
 #include "host/event_loop.h"
+#include "host/metrics.h"
 
 namespace ew::agent {
+
+/// Of a version that has to prove itself by the app file's `health:`. Empty functions: none.
+struct Trial {
+  /// False: it cannot be noted now; asked again later.
+  std::function<bool()> accept = {};
+  /// Returns whether an earlier version takes over, which load_again() then loads.
+  std::function<bool(const std::string& why)> give_up = {};
+};
 
 struct AgentOptions {
   std::string record_folder;  ///< keeps everything that comes in, for `replay`; "" for no
   ModelLoader load_model;
   /// Loads and checks the app file again, at SIGHUP and when it has changed; empty: never.
   std::function<Result<std::unique_ptr<App>>()> load_again = {};
-  std::string stamp = {};  ///< file_stamp() of the app file from before it was loaded
+  /// Tells versions of what should run apart; a change loads it again.
+  std::function<std::string()> stamp_now = {};
+  std::string stamp = {};  ///< stamp_now() from before the app was loaded
+  /// The next version takes over whatever it changes, as a restart would do it.
+  bool takes_any_next = false;
+  Trial trial = {};
+  /// Called once the agent is open; what it returns lives as long as the agent's loop.
+  std::function<Result<std::shared_ptr<void>>(host::EventLoop&)> start_beside = {};
+  std::function<std::string()> bundle_json = {};  ///< OperateView
+  std::function<void(host::Metrics&)> bundle_metrics = {};
   bool is_reload = false;  ///< behind another version of the app in the same process
   /// Lines for the log: "sink up: connected".
   std::function<void(std::string_view)> log;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/health.h"
 #include "agent/journal.h"
 #include "agent/operate.h"
 #include "agent/snapshot.h"
@@ -87,6 +88,8 @@ struct Agent::Impl {
   int64_t ticked_due_us = kNoDeadline;
   int64_t drain_until_us = 0;
   ByteWriter encoded;
+  std::shared_ptr<void> beside;
+  std::unique_ptr<HealthWatch> health;  ///< while the app is on trial
   Status failure;
 
   Status open();
@@ -105,6 +108,7 @@ struct Agent::Impl {
   void schedule();
   void on_timer();
   void tick();
+  void decide_shadows();
   void source_state(Entrance& entrance, LinkState now, std::string_view detail);
   void finish_if_done();
   void update_pause();
@@ -112,6 +116,9 @@ struct Agent::Impl {
   void upkeep();
   Status check_next(const App& next) const;
   void reload();
+  HealthView health_view();
+  void start_trial();
+  void judge_trial(bool is_finished);
   void begin_stop();
   void drain();
   void end_stop();

@@ -224,6 +224,9 @@ Status Agent::Impl::start_connections() {
     store(nullptr, 0);
   }
   if (operate) EW_TRY_VOID(start_operate());
+  if (options.start_beside) {
+    EW_TRY(beside, options.start_beside(*loop));
+  }
   tick();
   for (const auto& entrance : entrances) {
     EW_TRY_VOID(entrance->source->start({*loop, *entrance,
@@ -239,6 +242,8 @@ Status Agent::Impl::start_operate() {
   view.source_state = [this](size_t source) { return entrances[source]->state; };
   view.now_us = [this] { return clock(); };
   view.log = [this](const std::string& line) { log(line); };
+  view.bundle_json = options.bundle_json;
+  view.bundle_metrics = options.bundle_metrics;
   for (const auto& entrance : entrances) {
     if (!is_command_door(app->sources[entrance->number])) continue;
     view.door = static_cast<CommandDoor*>(entrance->source.get());

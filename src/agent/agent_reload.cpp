@@ -33,11 +33,54 @@ Status Agent::Impl::check_next(const App& next) const {
 void Agent::Impl::reload() {
   if (is_stopping) return;
   Result<std::unique_ptr<App>> next = options.load_again();
-  const Status checked = next.ok() ? check_next(**next) : Status(next.error());
+  Status checked = next.ok() ? Status() : Status(next.error());
+  if (next.ok() && !options.takes_any_next) checked = check_next(**next);
   if (!checked.ok()) return log("reload: nothing is changed: " + checked.error().message);
   next_app = std::move(*next);
-  log("reload: " + app->file);
+  log("reload: " + next_app->file);
   begin_stop();
+}
+
+HealthView Agent::Impl::health_view() {
+  HealthView view;
+  const auto look = [&](const char* kind, const std::string& name, LinkState state) {
+    if (state == LinkState::kFailed) view.failed_link = str(kind, " ", name);
+    if (state == LinkState::kConnecting || state == LinkState::kDisconnected) {
+      view.missing_link = str(kind, " ", name);
+    }
+  };
+  for (const auto& entrance : entrances) {
+    if (is_command_door(app->sources[entrance->number])) continue;
+    look("source", app->sources[entrance->number].name, entrance->state);
+  }
+  for (const auto& outbox : pipeline->outboxes()) {
+    look("sink", outbox->options().name, outbox->state());
+  }
+  count_inputs(*ledger, view);
+  return view;
+}
+
+void Agent::Impl::start_trial() {
+  if (!options.trial.accept) return;
+  health =
+      std::make_unique<HealthWatch>(app->agent.map("health"), loop->steady_us(), health_view());
+}
+
+void Agent::Impl::judge_trial(bool is_finished) {
+  std::string why;
+  const HealthView view = health_view();
+  const HealthWatch::Verdict verdict =
+      is_finished ? health->judge_finished(view, why) : health->judge(loop->steady_us(), view, why);
+  if (verdict == HealthWatch::Verdict::kOpen) return;
+  if (verdict == HealthWatch::Verdict::kGood) {
+    if (options.trial.accept()) health = nullptr;
+    return;
+  }
+  health = nullptr;
+  if (options.trial.give_up(why)) {
+    options.stamp = options.stamp_now();
+    reload();
+  }
 }
 
 }  // namespace ew::agent

@@ -80,6 +80,7 @@ void Agent::Impl::end_batch() {
 
 void Agent::Impl::after_work() {
   for (const auto& outbox : pipeline->outboxes()) outbox->flush();
+  decide_shadows();
   pipeline->refresh_ledger();
   if (journal && bytes_since_snapshot >= snapshot_every) wanted_snapshots = 1;
   for (; wanted_snapshots > 0; --wanted_snapshots) {
@@ -89,6 +90,31 @@ void Agent::Impl::after_work() {
   update_pause();
   schedule();
   finish_if_done();
+}
+
+/// The decision hangs on measured times, so it is a record like an input: processing again behind a
+/// crash switches at the same place.
+void Agent::Impl::decide_shadows() {
+  for (size_t i = 0; i < pipeline->shadows().size(); ++i) {
+    ShadowRunner* shadow = pipeline->shadows()[i];
+    if (shadow == nullptr || !shadow->wants_decision()) continue;
+    std::string reason;
+    const bool is_switched = shadow->judge(reason);
+    encoded.clear();
+    encode_shadow(encoded, app->models[i].name, shadow->new_version(), is_switched, reason);
+    if (journal) {
+      // With a full disk the question comes again.
+      if (!store(nullptr, 0)) {
+        shadow->ask_again();
+        continue;
+      }
+    } else {
+      record();
+      pipeline->decide_shadow(app->models[i].name, shadow->new_version(), is_switched, reason);
+    }
+    log(str("model ", app->models[i].name, ": ",
+            is_switched ? "the new one takes over: " : "the old one stays: ", reason));
+  }
 }
 
 void Agent::Impl::schedule() {

@@ -209,7 +209,17 @@ class Reader {
       if (!file.empty() && file[0] != '/') file = app_->folder + "/" + file;
       std::string labels = s.text("labels");
       if (!labels.empty() && labels[0] != '/') labels = app_->folder + "/" + labels;
-      app_->models.push_back({entry.key, file, s.text("device"), labels, read_ssd(s), entry.place});
+      const Settings shadow_settings = s.map("shadow");
+      std::string shadow = s.has("shadow") ? shadow_settings.text("file") : "";
+      if (!shadow.empty() && shadow[0] != '/') shadow = app_->folder + "/" + shadow;
+      app_->models.push_back({.name = entry.key,
+                              .file = file,
+                              .device = s.text("device"),
+                              .labels = labels,
+                              .ssd = read_ssd(s),
+                              .shadow = shadow,
+                              .shadow_settings = shadow_settings,
+                              .place = entry.place});
     });
   }
 

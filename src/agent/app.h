@@ -53,6 +53,8 @@ struct ModelPlan {
   std::string device;
   std::string labels;  ///< a file with the classes' names; "" for none
   std::optional<ops::signal::SsdOptions> ssd;
+  std::string shadow;  ///< file of a model that runs beside it; "" for none
+  Settings shadow_settings{nullptr, {}};
   host::YamlPlace place;
 };
 

@@ -60,6 +60,37 @@ constexpr WordDef kHttpWords[] = {
      .max = 1e5},
     {.name = "tls", .kind = K::kMap, .help = "needed beyond loopback", .words = kHttpTlsWords}};
 
+constexpr WordDef kHealthWords[] = {
+    {.name = "window",
+     .kind = K::kDuration,
+     .help = "how long a new version is on trial after each start",
+     .fallback = "60s",
+     .min = 0.1,
+     .max = 7 * 86400.0},
+    {.name = "starts",
+     .kind = K::kInteger,
+     .help = "starts of a new version before the earlier one returns, if no window is completed",
+     .fallback = "3",
+     .min = 1,
+     .max = 100},
+    {.name = "max_faulty",
+     .kind = K::kNumber,
+     .help = "greatest share of inputs that are malformed, too large, undefined, of too many keys, "
+             "or come too fast",
+     .fallback = "1",
+     .min = 0,
+     .max = 1},
+    {.name = "min_inputs",
+     .kind = K::kInteger,
+     .help = "fewer inputs in the window are bad health",
+     .fallback = "0",
+     .min = 0,
+     .max = 1e12},
+    {.name = "connected",
+     .kind = K::kFlag,
+     .help = "at the end of the window all sources and sinks must be connected",
+     .fallback = "false"}};
+
 constexpr WordDef kAppWords[] = {
     {.name = "app", .help = "the app's name", .is_required = true},
     {.name = "state",
@@ -81,6 +112,10 @@ constexpr WordDef kAppWords[] = {
      .kind = K::kMap,
      .help = "health, metrics, ledger and alerts over HTTP",
      .words = kHttpWords},
+    {.name = "health",
+     .kind = K::kMap,
+     .help = "when a new version that came as a bundle has proved itself",
+     .words = kHealthWords},
     {.name = "sources",
      .kind = K::kMap,
      .help = "where messages come from, by name",
@@ -382,6 +417,42 @@ constexpr WordDef kRuleWords[] = {
      .choices = kRuleKinds},
     {.name = "message", .help = "text that goes with the event"}};
 
+constexpr const char* kCompares[] = {"class", "values"};
+
+constexpr WordDef kShadowWords[] = {
+    {.name = "file", .help = "the new model, beside the app file", .is_required = true},
+    {.name = "samples",
+     .kind = K::kInteger,
+     .help = "runs of both models before it is decided",
+     .fallback = "1000",
+     .min = 1,
+     .max = 1e12},
+    {.name = "compare",
+     .kind = K::kChoice,
+     .help = "what agrees: the greatest output's place, or all values",
+     .fallback = "class",
+     .choices = kCompares},
+    {.name = "agreement",
+     .kind = K::kNumber,
+     .help = "share of the runs in which both must agree",
+     .fallback = "0.98",
+     .min = 0,
+     .max = 1},
+    {.name = "tolerance",
+     .kind = K::kNumber,
+     .help = "of compare: values: greatest difference, times the old value where that is above 1",
+     .fallback = "0.01",
+     .min = 0},
+    {.name = "slowdown",
+     .kind = K::kNumber,
+     .help = "a run of the new model may take so many times as long on average; 0: no limit",
+     .fallback = "1.5",
+     .min = 0},
+    {.name = "max_time",
+     .kind = K::kDuration,
+     .help = "a run of the new model may take so long on average; 0: no limit",
+     .fallback = "0"}};
+
 constexpr const char* kScoreKinds[] = {"sigmoid", "softmax", "none"};
 
 constexpr WordDef kSsdWords[] = {
@@ -436,7 +507,11 @@ constexpr WordDef kModelWords[] = {
     {.name = "ssd",
      .kind = K::kMap,
      .help = "the file is a detector that ends with offsets and scores",
-     .words = kSsdWords}};
+     .words = kSsdWords},
+    {.name = "shadow",
+     .kind = K::kMap,
+     .help = "a new model that runs beside it, and takes over if it proves itself",
+     .words = kShadowWords}};
 
 }  // namespace
 

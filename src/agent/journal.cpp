@@ -37,6 +37,15 @@ void encode_finish(ByteWriter& out, int64_t now_us) {
   out.put(now_us);
 }
 
+void encode_shadow(ByteWriter& out, std::string_view model, std::string_view new_version,
+                   bool is_switched, std::string_view reason) {
+  put_kind(out, JournalKind::kShadow);
+  out.put_text(model);
+  out.put_text(new_version);
+  out.put(static_cast<uint8_t>(is_switched));
+  out.put_text(reason);
+}
+
 void encode_source_drop(ByteWriter& out, size_t source, int64_t time_us, std::string_view key,
                         size_t bytes, DropReason reason) {
   put_kind(out, JournalKind::kSourceDrop);
@@ -109,6 +118,14 @@ Status JournalPlayer::play(std::string_view bytes) {
       pipeline_.drop(static_cast<size_t>(numbers_[source]), time, key, static_cast<size_t>(size),
                      static_cast<DropReason>(reason));
       return {};
+    }
+    case JournalKind::kShadow: {
+      const std::string_view model = in.get_text();
+      const std::string_view version = in.get_text();
+      const bool is_switched = in.get_flag();
+      const std::string_view reason = in.get_text();
+      if (in.ok()) pipeline_.decide_shadow(model, version, is_switched, reason);
+      break;
     }
     case JournalKind::kDropped:
       return {};  // read before anything is played

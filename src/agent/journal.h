@@ -21,6 +21,7 @@ enum class JournalKind : uint8_t {
   kSourceDrop = 4,
   kDropped = 5,  ///< outputs that a full queue gave up
   kFinish = 6,   ///< all sources have ended: windows close
+  kShadow = 7,   ///< what was decided about a new model beside an old one
 };
 
 void encode_sources(ByteWriter& out, const App& app);
@@ -31,6 +32,8 @@ void encode_source_drop(ByteWriter& out, size_t source, int64_t time_us, std::st
 void encode_dropped(ByteWriter& out, std::string_view sink, Priority lane, uint64_t first,
                     uint64_t last, DropReason reason);
 void encode_finish(ByteWriter& out, int64_t now_us);
+void encode_shadow(ByteWriter& out, std::string_view model, std::string_view new_version,
+                   bool is_switched, std::string_view reason);
 
 /// Outputs that were dropped from a queue before a restart.
 struct DroppedRange {

@@ -179,6 +179,14 @@ void Operate::add_routes() {
       "GET", "/api/alerts", Access::kView,
       [this](const HttpRequest&, const Reply& reply) { reply->send(200, kJson, alerts_json()); });
   server_->route(
+      "GET", "/api/models", Access::kView,
+      [this](const HttpRequest&, const Reply& reply) { reply->send(200, kJson, models_json()); });
+  server_->route("GET", "/api/bundle", Access::kView,
+                 [this](const HttpRequest&, const Reply& reply) {
+                   if (!view_->bundle_json) return refuse(reply, 404, "this app is no bundle");
+                   reply->send(200, kJson, view_->bundle_json());
+                 });
+  server_->route(
       "POST", "/api/alerts", Access::kOperate,
       [this](const HttpRequest& request, const Reply& reply) { command(request, reply); });
   server_->route(

@@ -26,6 +26,9 @@ struct OperateView {
   std::function<LinkState(size_t source)> source_state{};
   std::function<int64_t()> now_us{};  ///< the app's clock
   std::function<void(const std::string& line)> log{};
+  /// Of a device that runs bundles; else empty.
+  std::function<std::string()> bundle_json{};
+  std::function<void(host::Metrics&)> bundle_metrics{};
 };
 
 class Operate {
@@ -55,6 +58,8 @@ class Operate {
   void update_drift_metrics(const std::string& where, const std::vector<DriftState>& states);
   host::HttpResponse health() const;
   std::string alerts_json() const;
+  std::string models_json() const;
+  void update_model_metrics();
   void command(const host::HttpRequest& request, const std::shared_ptr<host::HttpReply>& reply);
 
   Settings settings_;

@@ -112,6 +112,8 @@ void Operate::update_drift_metrics(const std::string& where,
 
 void Operate::update_metrics() {
   update_ledger_metrics();
+  update_model_metrics();
+  if (view_->bundle_metrics) view_->bundle_metrics(metrics_);
   for (size_t i = 0; i < view_->app.sources.size(); ++i) {
     if (is_command_door(view_->app.sources[i])) continue;
     metrics_

@@ -237,6 +237,16 @@ void Pipeline::finish() {
   for (const auto& stream : streams_) stream->finish();
 }
 
+void Pipeline::decide_shadow(std::string_view name, std::string_view new_version, bool is_switched,
+                             std::string_view reason) {
+  for (size_t i = 0; i < shadows_.size(); ++i) {
+    ShadowRunner* shadow = shadows_[i];
+    if (shadow == nullptr || app_.models[i].name != name) continue;
+    if (shadow->new_version() == new_version) shadow->decide(is_switched, reason);
+  }
+  for (const auto& stream : streams_) stream->refresh_model();
+}
+
 void Pipeline::save(ByteWriter& out) const {
   out.put(now_us_);
   out.put(clock_steps_back_);
@@ -251,8 +261,15 @@ void Pipeline::save(ByteWriter& out) const {
     out.put_text(signature);
     out.put_text(inner.bytes());
   };
-  out.put(
-      static_cast<uint32_t>(sources_.size() + streams_.size() + rules_.size() + outboxes_.size()));
+  const auto shadows = static_cast<size_t>(
+      std::ranges::count_if(shadows_, [](const ShadowRunner* s) { return s != nullptr; }));
+  out.put(static_cast<uint32_t>(sources_.size() + shadows + streams_.size() + rules_.size() +
+                                outboxes_.size()));
+  for (size_t i = 0; i < shadows_.size(); ++i) {
+    if (shadows_[i] == nullptr) continue;
+    part("shadow:" + app_.models[i].name, shadows_[i]->signature(),
+         [&](ByteWriter& w) { shadows_[i]->save(w); });
+  }
   for (const SourceState& s : sources_) {
     part("source:" + s.name, std::to_string(static_cast<int>(s.decode.format)), [&](ByteWriter& w) {
       if (s.decoder) s.decoder->save(w);
@@ -327,6 +344,14 @@ Status Pipeline::load(std::string_view bytes, bool with_ledger) {
       const bool is_same = name == "source:" + s.name &&
                            signature == std::to_string(static_cast<int>(s.decode.format));
       if (is_same && s.decoder) ok = s.decoder->load(part);
+    }
+    for (size_t m = 0; m < shadows_.size(); ++m) {
+      if (shadows_[m] == nullptr || name != "shadow:" + app_.models[m].name ||
+          signature != shadows_[m]->signature()) {
+        continue;
+      }
+      ok = shadows_[m]->load(part);
+      for (const auto& s : streams_) s->refresh_model();
     }
     for (const auto& s : streams_) {
       if (name != "stream:" + s->plan().name || signature != s->plan().signature) continue;

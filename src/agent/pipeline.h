@@ -14,6 +14,7 @@
 #include "agent/ledger.h"
 #include "agent/outbox.h"
 #include "agent/payload_decoder.h"
+#include "agent/shadow.h"
 
 namespace ew::agent {
 
@@ -43,6 +44,12 @@ class Pipeline {
   const std::vector<std::unique_ptr<Stream>>& streams() const { return streams_; }
   const std::vector<std::unique_ptr<Rule>>& rules() const { return rules_; }
   const std::vector<std::unique_ptr<ModelRunner>>& models() const { return models_; }
+  /// By model; null where none runs beside it.
+  const std::vector<ShadowRunner*>& shadows() const { return shadows_; }
+  /// What was decided about the new model of this version beside the model `name`; nothing happens
+  /// if there is no such one any more.
+  void decide_shadow(std::string_view name, std::string_view new_version, bool is_switched,
+                     std::string_view reason);
 
   /// State of operators, rules, queues' numbers and ledger.
   void save(ByteWriter& out) const;
@@ -89,6 +96,7 @@ class Pipeline {
   std::vector<SourceState> sources_;
   std::optional<host::SecretKey> hash_key_;
   std::vector<std::unique_ptr<ModelRunner>> models_;
+  std::vector<ShadowRunner*> shadows_;
   std::vector<std::vector<std::string>> labels_;  ///< by model; empty: classes are numbers
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Rule>> rules_;

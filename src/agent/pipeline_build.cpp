@@ -87,9 +87,14 @@ void PipelineBuilder::load_models(const ModelLoader& load_model) {
     if (!load_model) {
       errors_.push_back(invalid_data(plan.place, ": ", plan.name, ": this program runs no models"));
       pipeline_->models_.push_back(nullptr);
+      pipeline_->shadows_.push_back(nullptr);
       continue;
     }
     Result<std::unique_ptr<ModelRunner>> runner = load_model({plan.file, plan.device, plan.ssd});
+    pipeline_->shadows_.push_back(nullptr);
+    if (runner.ok() && !plan.shadow.empty()) {
+      runner = add_shadow(plan, std::move(*runner), load_model);
+    }
     if (!runner.ok()) {
       errors_.push_back(at(str(plan.place, ": ", plan.name), runner.error()));
       pipeline_->models_.push_back(nullptr);
@@ -97,6 +102,17 @@ void PipelineBuilder::load_models(const ModelLoader& load_model) {
       pipeline_->models_.push_back(std::move(*runner));
     }
   }
+}
+
+Result<std::unique_ptr<ModelRunner>> PipelineBuilder::add_shadow(
+    const ModelPlan& plan, std::unique_ptr<ModelRunner> old_model, const ModelLoader& load_model) {
+  EW_TRY(auto new_model, load_model({plan.shadow, plan.device, plan.ssd}));
+  const Settings& s = plan.shadow_settings;
+  const std::string fault = ShadowRunner::fault(*old_model, *new_model, s);
+  if (!fault.empty()) return invalid_data("shadow: ", plan.shadow, " ", fault);
+  auto shadow = std::make_unique<ShadowRunner>(std::move(old_model), std::move(new_model), s);
+  pipeline_->shadows_.back() = shadow.get();
+  return std::unique_ptr<ModelRunner>(std::move(shadow));
 }
 
 void PipelineBuilder::load_labels(const ModelPlan& plan) {

@@ -42,6 +42,10 @@ class PipelineBuilder {
   }
 
   void load_models(const ModelLoader& load_model);
+  /// The old model with the one that runs beside it.
+  Result<std::unique_ptr<ModelRunner>> add_shadow(const ModelPlan& plan,
+                                                  std::unique_ptr<ModelRunner> old_model,
+                                                  const ModelLoader& load_model);
   void load_labels(const ModelPlan& plan);
 
   void build_sources();

@@ -1,5 +1,6 @@
 #include "agent/schema.h"
 
+#include "agent/device.h"
 #include "agent/pipeline.h"
 
 namespace ew::agent {
@@ -123,6 +124,12 @@ std::string app_schema() {
   return "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"Edgewise app\","
          "\"type\":\"object\",\"additionalProperties\":false,\"required\":[" +
          required + "],\"properties\":{" + properties + "}}\n";
+}
+
+std::string device_schema() {
+  return "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"Edgewise "
+         "device\"," +
+         object_schema(device_words(), {}, "").substr(1) + "\n";
 }
 
 Result<std::string> plan_text(const App& app, const ModelLoader& load_model) {

@@ -37,8 +37,12 @@ Stream::Stream(StreamPlan plan, const FlowContext& context)
   if (plan_.model != nullptr) {
     model_input_.resize(plan_.model->input_size());
     model_output_.resize(plan_.model->output_size());
-    model_text_ = plan_.model_name + "@" + plan_.model->version();
   }
+  refresh_model();
+}
+
+void Stream::refresh_model() {
+  if (plan_.model != nullptr) model_text_ = plan_.model_name + "@" + plan_.model->version();
 }
 
 std::span<Cell> Stream::cells_of(uint32_t key) {

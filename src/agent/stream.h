@@ -119,6 +119,9 @@ class Stream final : public Consumer {
   uint64_t undefined_count() const { return undefined_count_; }
   std::vector<DriftState> drifts() const;
 
+  /// Another model than before runs under the plan's name.
+  void refresh_model();
+
   void save(ByteWriter& out) const;
   bool load(ByteReader& in);
   void visit_held(const std::function<void(const CoverSet&)>& visit) const {

@@ -1,63 +1,26 @@
 #include "edgewise/agent.h"
 
 #include "agent/agent.h"
-#include "agent/operate.h"
+#include "agent/device.h"
 #include "agent/redact.h"
 #include "agent/replay.h"
 #include "agent/schema.h"
 #include "agent/storage.h"
+#include "api/app_file.h"
 #include "api/model_runner.h"
+#include "base/file.h"
+#include "edgewise/bundle.h"
 
 namespace ew {
-namespace {
 
+using api::faults_of;
+using api::joined;
 using api::load_runner;
 
-agent::Checked load(const std::string& path, const AgentOptions& options) {
-  std::vector<agent::Override> overrides;
-  for (const auto& [word, value] : options.overrides) overrides.push_back({word, value});
-  agent::Checked checked = agent::load_app(path, overrides);
-  if (checked.app && !options.state.empty()) checked.app->state = options.state;
-  return checked;
-}
-
-Error joined(const std::vector<Error>& errors) {
-  Error all = errors[0];
-  for (size_t i = 1; i < errors.size(); ++i) all.message += "\n" + errors[i].message;
-  return all;
-}
-
-Result<std::unique_ptr<agent::App>> load_or_fail(const std::string& path,
-                                                 const AgentOptions& options) {
-  agent::Checked checked = load(path, options);
-  if (checked.app) return std::move(checked.app);
-  return joined(checked.errors);
-}
-
-/// What is wrong beyond the file's words: expressions, models, settings of sources and sinks.
-std::vector<Error> faults_of(const agent::App& app) {
-  std::vector<Error> errors;
-  const auto ledger = agent::Ledger::open("");
-  if (!ledger.ok()) return {ledger.error()};
-  const auto pipeline = agent::Pipeline::build(app, load_runner, **ledger, errors);
-  const auto operate = agent::Operate::create(app);
-  if (!operate.ok()) errors.push_back(operate.error());
-  for (const agent::SourcePlan& source : app.sources) {
-    const auto made = source.type->create(source.settings, source.name);
-    if (!made.ok()) errors.push_back(made.error());
-  }
-  for (const agent::SinkPlan& sink : app.sinks) {
-    const auto made = sink.type->create(sink.settings, sink.name);
-    if (!made.ok()) errors.push_back(made.error());
-  }
-  return errors;
-}
-
-}  // namespace
-
 Result<void> run_app(const std::string& path, const AgentOptions& options) {
+  if (is_directory(path)) return run_device(path, options);
   std::string stamp = agent::file_stamp(path);
-  EW_TRY(auto app, load_or_fail(path, options));
+  EW_TRY(auto app, api::load_app_or_fail(path, options));
   std::shared_ptr<const host::YamlNode> before;  // of the version that ran until now
   for (bool is_reload = false;; is_reload = true) {
     agent::AgentOptions agent_options;
@@ -66,9 +29,10 @@ Result<void> run_app(const std::string& path, const AgentOptions& options) {
     agent_options.log = options.log;
     agent_options.is_reload = is_reload;
     agent_options.stamp = stamp;
+    agent_options.stamp_now = [&path] { return agent::file_stamp(path); };
     agent_options.load_again = [&]() -> Result<std::unique_ptr<agent::App>> {
       stamp = agent::file_stamp(path);
-      EW_TRY(auto next, load_or_fail(path, options));
+      EW_TRY(auto next, api::load_app_or_fail(path, options));
       std::vector<Error> errors = faults_of(*next);
       if (!errors.empty()) return joined(errors);
       return next;
@@ -93,22 +57,26 @@ Result<void> run_app(const std::string& path, const AgentOptions& options) {
 }
 
 std::vector<std::string> check_app(const std::string& path, const AgentOptions& options) {
-  agent::Checked checked = load(path, options);
+  agent::Checked checked = api::load_app_file(path, options);
   std::vector<Error> errors = std::move(checked.errors);
   if (checked.app) errors = faults_of(*checked.app);
   std::vector<std::string> lines;
+  if (is_directory(path)) {
+    const auto device = agent::load_device(path);
+    if (!device.ok()) lines.push_back(device.error().message);
+  }
   for (const Error& error : errors) lines.push_back(error.message);
   return lines;
 }
 
 Result<std::string> plan_app(const std::string& path, const AgentOptions& options) {
-  EW_TRY(const auto app, load_or_fail(path, options));
+  EW_TRY(const auto app, api::load_app_or_fail(path, options));
   return agent::plan_text(*app, load_runner);
 }
 
 Result<AppReplayed> replay_app(const std::string& path, const AppReplay& replay,
                                const AgentOptions& options) {
-  EW_TRY(const auto app, load_or_fail(path, options));
+  EW_TRY(const auto app, api::load_app_or_fail(path, options));
   agent::ReplayOptions replay_options;
   replay_options.from = replay.from;
   replay_options.speed = replay.speed;
@@ -122,7 +90,7 @@ Result<AppReplayed> replay_app(const std::string& path, const AppReplay& replay,
 }
 
 Result<std::string> app_ledger(const std::string& path, bool as_json, const AgentOptions& options) {
-  EW_TRY(const auto app, load_or_fail(path, options));
+  EW_TRY(const auto app, api::load_app_or_fail(path, options));
   if (app->state.empty()) {
     return invalid_argument(path, ": has no `state:`, so its ledger lives only while it runs");
   }
@@ -132,7 +100,7 @@ Result<std::string> app_ledger(const std::string& path, bool as_json, const Agen
 }
 
 Result<AppErased> erase_app(const std::string& path, bool is_meant, const AgentOptions& options) {
-  EW_TRY(const auto app, load_or_fail(path, options));
+  EW_TRY(const auto app, api::load_app_or_fail(path, options));
   if (app->state.empty()) return invalid_argument(path, ": has no `state:`, so it stores nothing");
   EW_TRY(const auto files, agent::stored_files(*app));
   AppErased erased;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "base/file.h"
 
@@ -132,6 +133,13 @@ class RealFileSystem final : public FileSystem {
 
   Status remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error(path, "remove", errno);
+    return {};
+  }
+
+  Status remove_tree(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return system_error(path, "remove", error.value());
     return {};
   }
 

@@ -45,6 +45,9 @@ class FileSystem {
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   /// Not an error if there is no such file.
   virtual Status remove(const std::string& path) = 0;
+  /// The file or folder with all that is in it; links are removed, not followed. Not an error if
+  /// there is none. After an error a part may be gone.
+  virtual Status remove_tree(const std::string& path) = 0;
   /// Makes created, renamed and removed names survive a loss of power.
   virtual Status sync_directory(const std::string& path) = 0;
   /// With missing parents; not an error if it exists.

@@ -1,23 +1,26 @@
 #pragma once
-// Ed25519 signatures (RFC 8032) and their key files.
+// Ed25519 signatures (RFC 8032), their key files as `openssl genpkey -algorithm ed25519` writes
+// them, and SHA-256.
 
 #include <array>
+#include <span>
 #include <string>
 
 #include "base/result.h"
 #include "host/bytes.h"
-#include "host/file_system.h"
 
 namespace ew::host {
 
 using Signature = std::array<uint8_t, 64>;
 using PublicKey = std::array<uint8_t, 32>;
+using Sha256Digest = std::array<uint8_t, 32>;
 
 /// Wiped when it goes.
 class SigningKey {
  public:
-  /// From the system's random source.
-  static Result<SigningKey> create();
+  /// The private key in a PEM file (PKCS #8, RFC 8410). Errors: those of read_file(); kInvalidData
+  /// for another file; kNotFound without the plug-in that holds libsodium.
+  static Result<SigningKey> load(const std::string& path);
   ~SigningKey();
   SigningKey(SigningKey&& other) noexcept;
   SigningKey& operator=(SigningKey&&) = delete;
@@ -25,17 +28,9 @@ class SigningKey {
   const PublicKey& public_key() const { return public_; }
   Signature sign(Bytes message) const;
 
-  /// A text of two lines: "edgewise signing key 1" and the seed in hexadecimal digits; readable by
-  /// its owner only.
-  Status save(FileSystem& files, const std::string& path) const;
-  /// Errors: kNotFound; kInvalidData; kInvalidArgument if others than the owner may read it.
-  static Result<SigningKey> load(const std::string& path);
-
  private:
   SigningKey() = default;
-  void derive();
 
-  std::array<uint8_t, 32> seed_{};
   std::array<uint8_t, 64> secret_{};
   PublicKey public_{};
 };
@@ -43,11 +38,26 @@ class SigningKey {
 /// Error kInvalidData if the signature is not this key's for this message.
 Status verify_signature(const PublicKey& key, Bytes message, const Signature& signature);
 
-/// "edgewise public key 1" and the key in hexadecimal digits.
-Status save_public_key(FileSystem& files, const std::string& path, const PublicKey& key);
+/// The public key in a PEM file (SubjectPublicKeyInfo, RFC 8410). Errors as SigningKey::load().
 Result<PublicKey> load_public_key(const std::string& path);
-/// The key as 64 hexadecimal digits, and back.
-std::string public_key_text(const PublicKey& key);
-Result<PublicKey> parse_public_key(std::string_view text);
+
+/// 64 hexadecimal digits.
+std::string hex_text(std::span<const uint8_t, 32> bytes);
+
+/// SHA-256 (FIPS 180-4) of bytes that come in pieces.
+class Sha256 {
+ public:
+  /// Error kNotFound without the plug-in that holds libsodium.
+  static Result<Sha256> create();
+  void update(Bytes bytes);
+  /// To be called once.
+  Sha256Digest finish();
+
+ private:
+  explicit Sha256(const struct SodiumPlugin* plugin) : plugin_(plugin) {}
+
+  const struct SodiumPlugin* plugin_;
+  alignas(8) std::array<uint8_t, 128> state_{};
+};
 
 }  // namespace ew::host

@@ -10,6 +10,7 @@ static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == 24);
 static_assert(crypto_aead_xchacha20poly1305_ietf_ABYTES == 16);
 static_assert(crypto_sign_SECRETKEYBYTES == 64 && crypto_sign_BYTES == 64);
 static_assert(crypto_pwhash_STRBYTES == 128);
+static_assert(sizeof(crypto_hash_sha256_state) == 104 && alignof(crypto_hash_sha256_state) <= 8);
 
 bool initialise() { return sodium_init() >= 0; }
 
@@ -62,6 +63,18 @@ bool equal(const uint8_t* a, const uint8_t* b, size_t size) {
 
 void wipe(void* data, size_t size) { sodium_memzero(data, size); }
 
+void sha256_begin(void* state) {
+  crypto_hash_sha256_init(static_cast<crypto_hash_sha256_state*>(state));
+}
+
+void sha256_add(void* state, const uint8_t* data, size_t size) {
+  crypto_hash_sha256_update(static_cast<crypto_hash_sha256_state*>(state), data, size);
+}
+
+void sha256_end(void* state, uint8_t* out) {
+  crypto_hash_sha256_final(static_cast<crypto_hash_sha256_state*>(state), out);
+}
+
 }  // namespace
 }  // namespace ew::host
 
@@ -81,4 +94,7 @@ const ew::host::SodiumPlugin edgewise_sodium_plugin = {
     ew::host::verify_password,
     ew::host::equal,
     ew::host::wipe,
+    ew::host::sha256_begin,
+    ew::host::sha256_add,
+    ew::host::sha256_end,
 };

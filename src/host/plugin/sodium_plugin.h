@@ -7,7 +7,7 @@
 
 namespace ew::host {
 
-constexpr uint32_t kSodiumPluginVersion = 1;
+constexpr uint32_t kSodiumPluginVersion = 2;
 constexpr const char* kSodiumPluginSymbol = "edgewise_sodium_plugin";
 
 struct SodiumPlugin {
@@ -33,6 +33,10 @@ struct SodiumPlugin {
   /// Takes the same time whatever differs.
   bool (*equal)(const uint8_t* a, const uint8_t* b, size_t size);
   void (*wipe)(void* data, size_t size);
+  /// SHA-256; `state` is 104 bytes at a multiple of 8, `out` gets 32.
+  void (*sha256_begin)(void* state);
+  void (*sha256_add)(void* state, const uint8_t* data, size_t size);
+  void (*sha256_end)(void* state, uint8_t* out);
 };
 
 }  // namespace ew::host

@@ -83,6 +83,11 @@ void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const fl
     t.bias = k == 0 ? bias : nullptr;
     t.accumulate = g.accumulate || k > 0;
     if (k + block >= g.k) t.clamp = g.clamp;
+    if (g.is_packed) {
+      // Few rows leave little time for each weight: what follows is on its way meanwhile.
+      t.ahead = t.b + t.length * ldb;
+      t.ahead_step = ldb / ceil_div(rows, max_rows(plan.panels.width(panel)));
+    }
     run_rows<kTransposed>(t, plan.panels.width(panel), rows);
   }
 }

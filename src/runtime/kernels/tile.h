@@ -37,6 +37,8 @@ struct Tile {
   const float* bias = nullptr;  // added to every row
   bool accumulate = false;      // adds what C holds
   Clamp clamp{};
+  const float* ahead = nullptr;  // what to fetch into the second-level cache meanwhile,
+  int64_t ahead_step = 0;        // so many floats per step of the reduction
 };
 
 inline constexpr int kMaxVectors = kRegisters == 32 ? 4 : 2;
@@ -85,12 +87,19 @@ void run_tile(const Tile& t) {
   }
   const float* b = t.b;
   const int64_t ldb = t.ldb;
+  const float* ahead = t.ahead != nullptr ? t.ahead : b;
+  const int64_t ahead_step = t.ahead_step;
   for (int64_t o = 0; o < t.outer; ++o) {
     for (int64_t i = 0; i < t.inner; ++i) {
       const float* first = t.a + o * t.a_outer + i * t.a_inner;
       using Reader = std::conditional_t<kTransposed, ColumnReader, RowReader<kRows>>;
       Reader a(first, kTransposed ? t.a_step : t.a_row);
       for (int64_t l = t.length; l > 0; --l) {
+        // Loads bound narrower tiles.
+        if (kVectors > 1 && !kTransposed) {
+          __builtin_prefetch(ahead, 0, 2);
+          ahead += ahead_step;
+        }
         Vec bv[kVectors];
 #pragma GCC unroll 4
         for (int j = 0; j < kVectors; ++j) bv[j] = load(b + j * kLanes);
@@ -149,6 +158,7 @@ EW_INLINE void for_tiles(const Tile& base, int64_t rows, int64_t most, int64_t a
     run(height, t);
     t.a += height * a_row;
     t.c += height * t.ldc;
+    if (t.ahead != nullptr) t.ahead += t.length * t.ahead_step;
   }
 }
 
