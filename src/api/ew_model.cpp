@@ -60,8 +60,7 @@ Result<std::vector<std::string>> save_ew(const ir::Model& model, const std::stri
     EW_TRY(ir::Graph fixed, ir::for_one_sample(deployed.graph));
     EW_TRY(executor, runtime::Executor::create(std::move(fixed), {.int8_target = target}));
     packed = executor->packed();
-    notes.push_back(packed ? "packed for " + packed->target
-                           : "nothing to pack: kernels read these weights as they are");
+    notes.push_back(packed ? "packed for " + packed->target : "nothing to pack for this target");
   }
   ir::Signer signer;
   if (!options.sign_key.empty()) {
@@ -76,11 +75,13 @@ Result<std::vector<std::string>> save_ew(const ir::Model& model, const std::stri
 
 std::string describe_packed(const ir::Model& model, const runtime::Executor& executor) {
   if (!model.packed) return "";
-  const auto regions = executor.regions();
-  const auto used = std::ranges::count_if(
-      regions, [](const runtime::int8::Region* region) { return region->is_from_file(); });
-  if (used > 0 && used == static_cast<int64_t>(regions.size())) {
+  const runtime::Executor::PackedCount count = executor.packed_count();
+  if (count.from_file > 0 && count.from_file == count.all) {
     return model.packed->target + ", used here";
+  }
+  if (count.from_file > 0) {
+    return str(model.packed->target, ", used here for ", count.from_file, " of ", count.all,
+               " parts");
   }
   return model.packed->target + ", not used here: the weights are packed when the model is opened";
 }

@@ -17,6 +17,13 @@ const kernels::KernelTable& cpu_for(int64_t channels) {
   return cpu();
 }
 
+kernels::CpuTarget target_of(const kernels::KernelTable& table) {
+  for (const kernels::CpuTarget target : kernels::kCpuTargets) {
+    if (kernels::is_supported(target) && &kernels::kernels(target) == &table) return target;
+  }
+  return kernels::CpuTarget::kPortable;
+}
+
 bool is_f32(const KernelContext& c) {
   const auto is_plain = [](const ir::TensorType& type) {
     return type.dtype == DType::kF32 && !type.quant;

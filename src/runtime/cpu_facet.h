@@ -14,6 +14,9 @@ const kernels::KernelTable& cpu();
 /// as fast or faster in vectors of 8 lanes, and has the same bits.
 const kernels::KernelTable& cpu_for(int64_t channels);
 
+/// The target of a table that one of these returned.
+kernels::CpuTarget target_of(const kernels::KernelTable& table);
+
 /// Whether every input and output that is there is float32 and real-valued.
 bool is_f32(const KernelContext& c);
 

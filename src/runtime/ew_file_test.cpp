@@ -125,7 +125,9 @@ TEST_CASE("ew file: graph, names, attributes, quantisation and constants come ba
   CHECK(back->graph.value(back->graph.parameters()[0]).info->store_path == "a/b");
 }
 
-TEST_CASE("ew file: packed constants give the same bytes as those packed from the weights") {
+TEST_CASE(
+    "ew file: packed constants give the same bytes as those packed from "
+    "the weights") {
   const ir::Model model = small_model();
   const Tensor expected = run(model, false);
   const auto packed = read(file_of(model));
@@ -136,7 +138,9 @@ TEST_CASE("ew file: packed constants give the same bytes as those packed from th
   CHECK(equal(run(*plain, false), expected));
 }
 
-TEST_CASE("ew file: packed constants of changed weights, nodes or kernels are not used") {
+TEST_CASE(
+    "ew file: packed constants of changed weights, nodes or kernels are "
+    "not used") {
   const auto file = read(file_of(small_model()));
   REQUIRE(file.ok());
   SUBCASE("a weight was written to") {
@@ -164,6 +168,103 @@ TEST_CASE("ew file: packed constants of changed weights, nodes or kernels are no
       if (what == 3) section->parts[0].facts = section->parts[0].facts.first(1);
       changed.packed = section;
       CHECK(equal(run(changed, false), run(*file, true)));
+    }
+  }
+}
+
+namespace {
+
+// convolutions that the kernels run as tiles and as transforms -> dense layers:
+// of halves, of int8 weights and of weights that fit half a byte.
+ir::Model float_model() {
+  ir::Model model;
+  ir::Builder b(model.graph);
+  const auto weights = [&](Shape shape, float step) {
+    Tensor w(DType::kF32, std::move(shape));
+    for (int64_t i = 0; i < w.size(); ++i)
+      w.mutable_values<float>()[static_cast<size_t>(i)] =
+          static_cast<float>(i * 37 % 101 - 50) * step;
+    return b.constant(w);
+  };
+  const auto integers = [&](Shape shape, int64_t most) {
+    Tensor w({DType::kI8, std::move(shape), params(0.01F, 0)});
+    for (int64_t i = 0; i < w.size(); ++i)
+      w.mutable_values<int8_t>()[static_cast<size_t>(i)] =
+          static_cast<int8_t>(i * 29 % (2 * most) - most);
+    return b.constant(w);
+  };
+  const Attrs same = {{"padding", std::string("same")}};
+  ValueId y = b.input("x", {DType::kF32, Shape{1, 16, 16, 3}, nullptr});
+  y = b.add(ops::kConv, {y, weights({3, 3, 3, 8}, 0.01F)}, same);
+  y = b.add(ops::kConv, {y, weights({3, 3, 8, 32}, 0.003F)}, same);
+  y = b.add(ops::kConv, {y, weights({3, 3, 32, 32}, 0.001F)}, same);
+  y = b.add(ops::kReshape, {y}, {{"shape", std::vector<int64_t>{256, 32}}});
+  y = b.add(ops::kDense, {y, weights({32, 256}, 0.0078125F)});
+  y = b.add(ops::kDense, {y, integers({256, 32}, 120)});
+  y = b.add(ops::kDense, {y, integers({32, 256}, 7)});
+  REQUIRE(b.ok());
+  model.graph.outputs = {y};
+  return model;
+}
+
+struct FloatRun {
+  std::vector<float> y;
+  Executor::PackedCount count;
+};
+
+FloatRun run_floats(const ir::Model& model) {
+  const auto executor = Executor::create(model.graph, {.packed = model.packed});
+  REQUIRE(executor.ok());
+  Tensor x(model.graph.type(model.graph.inputs[0]));
+  for (int64_t i = 0; i < x.size(); ++i)
+    x.mutable_values<float>()[static_cast<size_t>(i)] =
+        static_cast<float>(i * 71 % 256 - 128) / 128;
+  REQUIRE((*executor)->set_input(0, x).ok());
+  (*executor)->run();
+  const Tensor y = (*executor)->output(0);
+  return {{y.values<float>().begin(), y.values<float>().end()}, (*executor)->packed_count()};
+}
+
+}  // namespace
+
+TEST_CASE("ew file: float layers read their constants from it where they fit") {
+  const ir::Model model = float_model();
+  const FloatRun expected = run_floats(model);
+  CHECK(expected.count.all == 6);
+  CHECK(expected.count.from_file == 0);
+  const auto file = read(file_of(model));
+  REQUIRE(file.ok());
+  const FloatRun found = run_floats(*file);
+  CHECK(found.count.from_file == 6);
+  CHECK(found.y == expected.y);
+
+  SUBCASE("a weight was written to: its layer packs") {
+    ir::Model changed = *file;
+    for (ir::Value& value : changed.graph.values) {
+      if (value.type.shape == Shape{3, 3, 8, 32}) value.data.mutable_values<float>()[7] += 1;
+    }
+    const FloatRun other = run_floats(changed);
+    CHECK(other.count.from_file == 5);
+    CHECK(other.y != expected.y);
+  }
+  SUBCASE("an attribute is another") {
+    ir::Model changed = *file;
+    changed.graph.nodes[1].attrs.set("clamp_min", 0.0);
+    CHECK(run_floats(changed).count.from_file == 5);
+  }
+  SUBCASE("a layout is another, or a block was cut") {
+    for (const int what : {0, 1, 2}) {
+      ir::Model changed = *file;
+      auto section = std::make_shared<ir::PackedSection>(*file->packed);
+      ir::PackedPart& part = section->parts[2];
+      const std::vector<uint8_t> other = {99, part.facts[1]};
+      if (what == 0) part.facts = other;
+      if (what == 1) part.facts = part.facts.first(1);
+      if (what == 2) part.block = part.block.first(part.block.size() - 64);
+      changed.packed = section;
+      const FloatRun again = run_floats(changed);
+      CHECK(again.count.from_file == 5);
+      CHECK(again.y == expected.y);
     }
   }
 }
@@ -215,7 +316,8 @@ TEST_CASE("ew file: messages say what is damaged") {
   };
   CHECK(message(0) == "expected an .ew file, found another beginning");
   CHECK(message(8) ==
-        "written in version 5 of the .ew format; this program reads 1 (convert the model again)");
+        "written in version 5 of the .ew format; this program "
+        "reads 1 (convert the model again)");
   CHECK(message(40) == "the header is damaged (its checksum differs)");
   CHECK(message(140) == "the section GRPH is damaged (its checksum differs)");
   CHECK(message(bytes.size() - 1) == "the section PACK is damaged (its checksum differs)");

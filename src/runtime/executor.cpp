@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 
+#include "ir/ew/ew_file.h"
 #include "runtime/kernels/cpu.h"
 
 namespace ew::runtime {
@@ -43,9 +44,7 @@ void Executor::find_regions() {
     return int8::Region::supports(graph_, graph_.nodes[i], options_.constant_parameters);
   };
   const kernels::int8::Int8Table& table = int8_table();
-  const ir::PackedSection* packed = options_.packed.get();
-  if (packed != nullptr && (packed->target != table.name || packed->version != table.pack_version))
-    packed = nullptr;
+  const ir::PackedSection* packed = usable_section();
   for (size_t first = 0; first < n; ++first) {
     if (!supports(first)) continue;
     size_t last = first + 1;
@@ -138,8 +137,65 @@ std::optional<ir::PackedSection> Executor::packed() const {
   ir::PackedSection section{
       .target = table.name, .version = table.pack_version, .parts = {}, .owner = nullptr};
   for (const int8::Region* region : regions()) section.parts.push_back(region->packed());
+  // Float kernels are always those of this machine.
+  const bool is_this_cpu = !options_.int8_target || *options_.int8_target == kernels::detect_cpu();
+  auto layouts = std::make_shared<std::vector<std::array<uint8_t, 2>>>(steps_.size());
+  for (size_t i = 0; is_this_cpu && i < steps_.size(); ++i) {
+    const auto block = steps_[i].kernel ? steps_[i].kernel->packed() : std::nullopt;
+    if (!block) continue;
+    (*layouts)[i] = block->layout;
+    section.parts.push_back({.node = static_cast<int32_t>(i),
+                             .digest = kernel_digest(i),
+                             .facts = (*layouts)[i],
+                             .block = block->bytes});
+  }
+  section.owner = layouts;
   if (section.parts.empty()) return std::nullopt;
   return section;
+}
+
+Executor::PackedCount Executor::packed_count() const {
+  PackedCount count;
+  for (const int8::Region* region : regions()) {
+    ++count.all;
+    count.from_file += region->is_from_file() ? 1 : 0;
+  }
+  for (const Step& step : steps_) {
+    const auto block = step.kernel ? step.kernel->packed() : std::nullopt;
+    count.all += block ? 1 : 0;
+    count.from_file += block && block->is_from_file ? 1 : 0;
+  }
+  return count;
+}
+
+// The file's constants, if they are for this machine's int8 kernels.
+const ir::PackedSection* Executor::usable_section() const {
+  const kernels::int8::Int8Table& table = int8_table();
+  const ir::PackedSection* packed = options_.packed.get();
+  const bool fits =
+      packed != nullptr && packed->target == table.name && packed->version == table.pack_version;
+  return fits ? packed : nullptr;
+}
+
+uint32_t Executor::kernel_digest(size_t node) const {
+  return ir::node_digest(graph_, graph_.nodes[node], 0);
+}
+
+// The part of a node that runs by itself, if it was made of the weights that
+// the node has.
+const ir::PackedPart* Executor::find_kernel_part(size_t node) const {
+  const ir::PackedSection* packed = usable_section();
+  if (packed == nullptr) return nullptr;
+  for (const ir::PackedPart& part : packed->parts) {
+    if (part.node != static_cast<int32_t>(node)) continue;
+    for (const ValueId id : graph_.nodes[node].inputs) {
+      const void* owner = id == kNoValue ? nullptr : graph_.value(id).data.owner();
+      const bool is_weight = id != kNoValue && !graph_.value(id).data.empty();
+      if (is_weight && owner != packed->owner.get()) return nullptr;
+    }
+    return part.digest == kernel_digest(node) ? &part : nullptr;
+  }
+  return nullptr;
 }
 
 std::vector<const int8::Region*> Executor::regions() const {
@@ -167,7 +223,9 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
                               (kind == ValueKind::kParameter && options.constant_parameters);
         constants.push_back(is_fixed ? &graph_.value(id).data : nullptr);
       }
-      step.kernel = prepare({node, in, out, constants});
+      const ir::PackedPart* part = find_kernel_part(i);
+      step.kernel =
+          prepare({node, in, out, constants, part, part ? options_.packed->owner : nullptr});
     }
     if (!step.kernel && node.op->reference == nullptr && node.op->reference_i8 == nullptr) {
       return unsupported(node.op->name, " has neither a CPU kernel nor a reference (see ops.def)");

@@ -70,6 +70,13 @@ class Executor {
   /// What a file must hold so that the same graph is prepared without packing or proving; none if
   /// nothing is. It refers to memory of this executor.
   std::optional<ir::PackedSection> packed() const;
+  /// How many regions and kernels hold constants in layouts of their own, and
+  /// of how many these come from a file.
+  struct PackedCount {
+    int64_t all = 0;
+    int64_t from_file = 0;
+  };
+  PackedCount packed_count() const;
 
  private:
   struct Step {
@@ -92,6 +99,9 @@ class Executor {
   void run_chain(size_t first);
   void release_packed();
   const kernels::int8::Int8Table& int8_table() const;
+  const ir::PackedSection* usable_section() const;
+  uint32_t kernel_digest(size_t node) const;
+  const ir::PackedPart* find_kernel_part(size_t node) const;
   std::vector<bool> needed_outside(size_t first, size_t last) const;
   void place_buffers();
   void link_views();

@@ -1,10 +1,12 @@
 #include "runtime/hybrid_kernel.h"
 
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "ops/hybrid.h"
 #include "runtime/conv_shape.h"
+#include "runtime/packed_weights.h"
 
 namespace ew::runtime {
 namespace {
@@ -22,14 +24,21 @@ const float* bias_of(ir::ConstViews in) {
   return in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
 }
 
+/// Whether weights fit half a byte, and are many enough for that to matter.
+bool fit_nibbles(const ir::Tensor& w) {
+  constexpr int64_t kLeast = 4096;
+  const auto values = w.values<int8_t>();
+  return w.size() >= kLeast &&
+         std::all_of(values.begin(), values.end(), [](int8_t v) { return v >= -8 && v <= 7; });
+}
+
 class Product final : public Kernel {
  public:
-  Product(const HybridTable& table, const kernels::HybridShape& shape,
-          const kernels::HybridArgs& args, const ir::Tensor& w)
-      : table_(table), shape_(shape), args_(args), weights_(table_.weight_bytes(shape)) {
-    const std::vector<float> scales = channel_scales(w.type(), shape.conv.out_c);
-    table_.pack(shape, w.values<int8_t>().data(), scales.data(), weights_.data());
-    args_.weights = weights_.data();
+  Product(const KernelContext& c, const HybridTable& table, const kernels::HybridShape& shape,
+          const kernels::HybridArgs& args)
+      : table_(table), shape_(shape), args_(args) {
+    if (!take(c, false) && !take(c, true)) pack(*c.constants[1]);
+    args_.weights = weights_->data();
   }
   void run(ir::ConstViews in, ir::Views out, void* workspace, ThreadPool* pool) const override {
     kernels::HybridArgs args = args_;
@@ -41,32 +50,47 @@ class Product final : public Kernel {
   size_t workspace_bytes() const override { return table_.workspace_bytes(shape_, kMaxThreads); }
 
   bool needs_input(size_t index) const override { return index != 1; }
+  std::optional<PackedBlock> packed() const override {
+    return PackedBlock{.layout = layout(),
+                       .bytes = {static_cast<const uint8_t*>(weights_->data()), weights_->size()},
+                       .is_from_file = weights_->owner() != nullptr};
+  }
 
  private:
+  std::array<uint8_t, 2> layout() const {
+    const bool is_bytes = std::string_view(table_.name) == "vnni";
+    PackedKind kind = is_bytes ? PackedKind::kBytes : PackedKind::kWords;
+    if (shape_.nibbles) kind = is_bytes ? PackedKind::kByteNibbles : PackedKind::kWordNibbles;
+    return packed_layout(kind, target_of(cpu()));
+  }
+  bool take(const KernelContext& c, bool nibbles) {
+    shape_.nibbles = nibbles;
+    weights_ = take_packed(c, layout(), table_.weight_bytes(shape_));
+    return weights_ != nullptr;
+  }
+  void pack(const ir::Tensor& w) {
+    shape_.nibbles = fit_nibbles(w);
+    auto weights = std::make_unique<ir::Buffer>(table_.weight_bytes(shape_));
+    const std::vector<float> scales = channel_scales(w.type(), shape_.conv.out_c);
+    table_.pack(shape_, w.values<int8_t>().data(), scales.data(), weights->data());
+    weights_ = std::move(weights);
+  }
+
   const HybridTable& table_;
   kernels::HybridShape shape_;
   kernels::HybridArgs args_;
-  ir::Buffer weights_;
+  std::unique_ptr<const ir::Buffer> weights_;
 };
-
-/// Whether weights fit half a byte, and are many enough for that to matter.
-bool fit_nibbles(const ir::Tensor& w) {
-  constexpr int64_t kLeast = 4096;
-  const auto values = w.values<int8_t>();
-  return w.size() >= kLeast &&
-         std::all_of(values.begin(), values.end(), [](int8_t v) { return v >= -8 && v <= 7; });
-}
 
 std::unique_ptr<Kernel> product(const KernelContext& c, const HybridTable& table,
                                 kernels::HybridShape shape, bool channel_first) {
   const ir::Tensor* w = c.constants[1];
   if (w == nullptr || shape.taps() > kernels::kMaxHybridTaps) return nullptr;
-  shape.nibbles = fit_nibbles(*w);
   kernels::HybridArgs args;
   args.clamp = clamp_of(c.node);
   args.asymmetric = c.node.attrs.flag("asymmetric_inputs");
   args.channel_first = channel_first;
-  return std::make_unique<Product>(table, shape, args, *w);
+  return std::make_unique<Product>(c, table, shape, args);
 }
 
 /// A depthwise convolution of integers held in floats by the float kernel; its sums are exact.

@@ -1,10 +1,13 @@
 #pragma once
 // The CPU facet of an operator: prepare once, run many times.
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/thread_pool.h"
+#include "ir/packed.h"
 #include "ops/ops.h"
 
 namespace ew::runtime {
@@ -17,6 +20,17 @@ struct KernelContext {
   /// Per input: its tensor if it never changes between runs (weights at inference), else null. A
   /// kernel may pack such an input once.
   std::span<const ir::Tensor* const> constants;
+  /// What a file holds of this node's constants, made of these weights, or null. A kernel takes it
+  /// if its layout is the kernel's own; `packed_owner` keeps the memory.
+  const ir::PackedPart* packed = nullptr;
+  std::shared_ptr<const void> packed_owner = {};
+};
+
+/// A kernel's constants in a layout of its own, for a file.
+struct PackedBlock {
+  std::array<uint8_t, 2> layout{};  ///< which one: packed_weights.h
+  std::span<const uint8_t> bytes;   ///< memory of the kernel
+  bool is_from_file = false;
 };
 
 class BandKernel;
@@ -34,6 +48,8 @@ class Kernel {
     static_cast<void>(index);
     return true;
   }
+  /// What a file must hold so that prepare() need not pack.
+  virtual std::optional<PackedBlock> packed() const { return std::nullopt; }
   /// This kernel, if its output rows can be computed apart from each other (band_chain.h).
   virtual const BandKernel* bands() const { return nullptr; }
 };

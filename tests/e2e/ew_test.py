@@ -115,6 +115,15 @@ class Ew(EdgewiseTest):
         self.run_edgewise("convert", model, self.path("m.ew"), "--target", "none")
         self.assertNotIn("packed  ", self.run_edgewise("inspect", self.path("m.ew")).stdout)
 
+    def test_float_layers_are_packed_too(self):
+        half = self.path("half.tflite")
+        self.run_edgewise("convert", BASE_MODEL, half, "--weights", "fp16")
+        for model in (BASE_MODEL, half):
+            self.run_edgewise("convert", model, self.path("m.ew"))
+            self.assertIn(", used here\n", self.run_edgewise("inspect", self.path("m.ew")).stdout)
+            self.run_edgewise("convert", model, self.path("plain.ew"), "--target", "none")
+            self.assertEqual(self.predictions(self.path("m.ew")), self.predictions(self.path("plain.ew")))
+
     def test_an_unknown_target_is_a_usage_error(self):
         done = self.run_edgewise("convert", BASE_MODEL, self.path("m.ew"), "--target", "z80",
                                  expect=2)

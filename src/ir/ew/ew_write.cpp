@@ -68,14 +68,32 @@ Result<std::vector<uint8_t>> write_ew(const Model& model, const PackedSection* p
   if (!model.graph.updates.empty() || !model.graph.losses.empty()) {
     return unsupported("an .ew file holds a graph for inference; this one updates its parameters");
   }
+  // Biases and the like come first, side by side: with weights between them, which packed layers
+  // never look at, every one of them would make pages resident that nothing needs.
+  constexpr size_t kFewBytes = 4096;
+  const auto is_small = [](const Tensor& tensor) { return tensor.size_bytes() <= kFewBytes; };
   ByteWriter data;
+  ByteWriter large;
   ByteWriter graph;
-  put_model(graph, model, [&](const Tensor& tensor) {
-    data.align(kAlignment);
-    const uint64_t at = data.size();
-    data.append({static_cast<const uint8_t*>(tensor.data()), tensor.size_bytes()});
+  const auto append = [](ByteWriter& to, const Tensor& tensor) -> uint64_t {
+    to.align(kAlignment);
+    const uint64_t at = to.size();
+    to.append({static_cast<const uint8_t*>(tensor.data()), tensor.size_bytes()});
+    return at;
+  };
+  ByteWriter unused;
+  put_model(unused, model, [&](const Tensor& tensor) -> uint64_t {
+    return is_small(tensor) ? append(data, tensor) : 0;
+  });
+  data.align(kAlignment);
+  uint64_t next = 0;
+  put_model(graph, model, [&](const Tensor& tensor) -> uint64_t {
+    if (!is_small(tensor)) return data.size() + append(large, tensor);
+    const uint64_t at = next;
+    next = (at + tensor.size_bytes() + kAlignment - 1) / kAlignment * kAlignment;
     return at;
   });
+  data.append(large.bytes());
   graph.align(kAlignment);
   data.align(kAlignment);
   std::vector<Part> parts;

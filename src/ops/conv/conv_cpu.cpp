@@ -12,13 +12,13 @@ const float* bias_of(ConstViews in) { return in.size() > 2 && in[2] ? in[2].as<f
 /// With a kernel that never changes, in the kernels' own layout.
 class PackedConv final : public runtime::BandKernel {
  public:
-  PackedConv(const kernels::KernelTable& table, const kernels::Conv2dShape& shape,
-             kernels::Clamp clamp, const ir::Tensor& w)
+  PackedConv(const runtime::KernelContext& c, const kernels::KernelTable& table,
+             const kernels::Conv2dShape& shape)
       : table_(table),
         shape_(shape),
-        clamp_(clamp),
-        packed_(table.conv2d_packed_bytes(shape), [&](float* packed) {
-          table.conv2d_pack(shape, w.values<float>().data(), packed);
+        clamp_(runtime::clamp_of(c.node)),
+        packed_(c, table, table.conv2d_packed_bytes(shape), [&](float* packed) {
+          table.conv2d_pack(shape, c.constants[1]->values<float>().data(), packed);
         }) {}
   void run(ConstViews in, Views out, void* workspace, ThreadPool* pool) const override {
     const float* packed = packed_.floats(workspace, pool);
@@ -30,6 +30,7 @@ class PackedConv final : public runtime::BandKernel {
            table_.conv2d_packed_workspace_bytes(shape_, runtime::kMaxThreads);
   }
   bool needs_input(size_t index) const override { return index != 1; }
+  std::optional<runtime::PackedBlock> packed() const override { return packed_.block(); }
 
   // What lays weights out by the number of rows (Winograd, products of few rows) runs as a whole.
   const BandKernel* bands() const override {
@@ -74,10 +75,8 @@ std::unique_ptr<runtime::Kernel> conv_cpu(const runtime::KernelContext& c) {
   const auto shape = runtime::conv_shape(c, c.in[0]->shape, c.in[1]->shape);
   if (!shape) return nullptr;
   const kernels::KernelTable& table = runtime::cpu_for(shape->out_c / shape->groups);
+  if (c.constants[1] != nullptr) return std::make_unique<PackedConv>(c, table, *shape);
   const kernels::Clamp clamp = runtime::clamp_of(c.node);
-  if (c.constants[1] != nullptr) {
-    return std::make_unique<PackedConv>(table, *shape, clamp, *c.constants[1]);
-  }
   return runtime::make_kernel(
       [&table, s = *shape, clamp](ConstViews in, Views out, void* workspace, ThreadPool* pool) {
         table.conv2d(s, in[0].as<float>(), in[1].as<float>(), bias_of(in), clamp,

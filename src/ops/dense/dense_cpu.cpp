@@ -8,12 +8,12 @@ namespace {
 
 class Dense final : public runtime::Kernel {
  public:
-  Dense(const kernels::GemmArgs& args, const ir::Tensor* w) : args_(args) {
-    if (w == nullptr) return;
-    args_.b = w->values<float>().data();
-    packed_ = runtime::PackedWeights(runtime::cpu().gemm_packed_bytes(args_), [&](float* packed) {
-      runtime::cpu().gemm_pack(args_, packed);
-    });
+  Dense(const runtime::KernelContext& c, const kernels::GemmArgs& args) : args_(args) {
+    if (c.constants[1] == nullptr) return;
+    args_.b = c.constants[1]->values<float>().data();
+    const kernels::KernelTable& table = runtime::cpu();
+    packed_ = runtime::PackedWeights(c, table, table.gemm_packed_bytes(args_),
+                                     [&](float* packed) { table.gemm_pack(args_, packed); });
     args_.is_packed = true;
   }
   void run(ConstViews in, Views out, void* workspace, ThreadPool* pool) const override {
@@ -33,6 +33,10 @@ class Dense final : public runtime::Kernel {
            runtime::cpu().gemm_workspace_bytes(args_, runtime::kMaxThreads);
   }
   bool needs_input(size_t index) const override { return index != 1 || !args_.is_packed; }
+  std::optional<runtime::PackedBlock> packed() const override {
+    if (!args_.is_packed) return std::nullopt;
+    return packed_.block();
+  }
 
  private:
   bool is_streamed() const { return packed_.is_half() && args_.m <= kernels::kMaxHalfRows; }
@@ -55,7 +59,7 @@ std::unique_ptr<runtime::Kernel> dense_cpu(const runtime::KernelContext& c) {
   args.ldb = args.n;
   args.ldc = args.n;
   args.clamp = runtime::clamp_of(c.node);
-  return std::make_unique<Dense>(args, c.constants[1]);
+  return std::make_unique<Dense>(c, args);
 }
 
 }  // namespace ew::ops

@@ -538,7 +538,9 @@ inline void hybrid_product(const HybridShape& s, const HybridArgs& args, void* w
     const ops::SampleQuant sample = quantise_sample(in_size, x, args.asymmetric);
     fill_sample(p, sample, x, q);
     for (int64_t c = 0; c < p.channels(); ++c) {
-      start[c] = (-128 - sample.zero) * sums[c];
+      // Sums of a damaged file may be anything; the product then wraps.
+      start[c] = static_cast<int32_t>(static_cast<uint32_t>(-128 - sample.zero) *
+                                      static_cast<uint32_t>(sums[c]));
       factor[c] = args.channel_first ? scales[c] : sample.scale * scales[c];
     }
     HybridTile t = hybrid_tile(p, args);
