@@ -92,11 +92,11 @@ void add_convert(CLI::App& app, int& exit_code) {
   verb->add_option("--sign", o->sign_key, "Private key (PEM) to sign an .ew with");
   verb->add_option(
           "--weights", o->weights,
-          "How float kernels are stored: float32, rounded to fp16 (.tflite, .onnx) or bf16 "
-          "(.onnx), or those of dense layers in int4")
+          "How float kernels are stored: float32, rounded to fp16 (.tflite, .onnx, .ew) or bf16 "
+          "(.onnx, .ew), or those of dense layers in int4")
       ->check(CLI::IsMember({"float32", "fp16", "bf16", "int4"}));
   verb->add_option("--group", o->group,
-                   "With int4: inputs that share a scale, 16 or more (.onnx); 0: all")
+                   "With int4: inputs that share a scale, 16 or more (.onnx, .ew); 0: all")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--prepend", o->prepend,
                    "Feature words before the model, for example\n"

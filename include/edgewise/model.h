@@ -37,12 +37,13 @@ struct SaveOptions {
   std::string target = "native";
   /// Of an `.ew`: a file with the Ed25519 private key (PEM, PKCS #8) to sign it with.
   std::string sign_key = "";
-  /// How `.tflite` and `.onnx` store the kernels of float layers: kF32, or rounded to kF16 or (only
-  /// `.onnx`) kBF16 with half the bytes. Error kInvalidArgument for a weight that kF16 cannot hold.
+  /// How `.tflite`, `.onnx` and `.ew` store the kernels of float layers: kF32, or rounded to kF16
+  /// or (not `.tflite`) kBF16 with half the bytes; in an `.ew` it is the packed kernels that are
+  /// half as large. Error kInvalidArgument for a weight that kF16 cannot hold.
   DType weights = DType::kF32;
-  /// Dense kernels in four bits instead, with a scale per output (`.tflite`, `.onnx`) or, with a
-  /// group above 0, per output and so many inputs (`.onnx`); their inputs are quantised at run
-  /// time.
+  /// Dense kernels in four bits instead, with a scale per output (`.tflite`, `.onnx`, `.ew`)
+  /// or, with a group above 0, per output and so many inputs (not `.tflite`); their inputs are
+  /// quantised at run time.
   bool int4_weights = false;
   int64_t int4_group = 0;
 };

@@ -5,7 +5,9 @@
 #include "api/ew_signing.h"
 #include "api/model_impl.h"
 #include "base/file.h"
+#include "compress/weight_only.h"
 #include "formats/container.h"
+#include "formats/half_weights.h"
 #include "ir/ew/ew_file.h"
 #include "ir/passes.h"
 #include "ops/ops.h"
@@ -52,6 +54,10 @@ Result<std::optional<ir::Model>> load_ew(const std::string& path, const LoadOpti
 Result<std::vector<std::string>> save_ew(const ir::Model& model, const std::string& path,
                                          const SaveOptions& options) {
   EW_TRY(ir::Model deployed, deployed_model(model));
+  if (options.int4_weights) {
+    EW_TRY(deployed.graph, compress::quantize_weights_int4(deployed.graph, options.int4_group));
+  }
+  EW_TRY_VOID(formats::round_weights(deployed.graph, options.weights));
   std::vector<std::string> notes;
   std::unique_ptr<runtime::Executor> executor;
   std::optional<ir::PackedSection> packed;

@@ -186,7 +186,7 @@ Result<std::vector<std::string>> save(const Model& model, const std::string& pat
     return report.notes;
   }
   if (options.int4_weights) {
-    return invalid_argument(path, ": cannot hold int4 weights; .tflite and .onnx can");
+    return invalid_argument(path, ": cannot hold int4 weights; .tflite, .onnx and .ew can");
   }
   EW_TRY(const formats::SaveReport report, formats::save_model(model.impl().model, path, o));
   return report.notes;

@@ -22,4 +22,13 @@ Result<ir::Tensor> shorten(const ir::Tensor& weights, DType dtype, const std::st
   return out;
 }
 
+Status round_weights(ir::Graph& graph, DType dtype) {
+  for (ir::Value& value : graph.values) {
+    if (value.data.size() == 0 || !is_shortened(value.data, dtype)) continue;
+    EW_TRY(const ir::Tensor rounded, shorten(value.data, dtype, value.name));
+    value.data = rounded.cast(DType::kF32);
+  }
+  return {};
+}
+
 }  // namespace ew::formats

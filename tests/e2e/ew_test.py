@@ -8,7 +8,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from edgewise import BASE_MODEL, ROOT, EdgewiseTest
+from edgewise import BASE_MODEL, ROOT, EdgewiseTest, npy_bytes
 
 # The program to test: EDGEWISE_RUN=build/runtime/bin/edgewise-run tests the static one.
 RUN = os.environ.get("EDGEWISE_RUN", "edgewise-run")
@@ -123,6 +123,26 @@ class Ew(EdgewiseTest):
             self.assertIn(", used here\n", self.run_edgewise("inspect", self.path("m.ew")).stdout)
             self.run_edgewise("convert", model, self.path("plain.ew"), "--target", "none")
             self.assertEqual(self.predictions(self.path("m.ew")), self.predictions(self.path("plain.ew")))
+
+    def test_weights_take_fewer_bits_as_in_other_formats(self):
+        exact = self.predictions(BASE_MODEL)
+        for weights, other in (("fp16", "half.tflite"), ("bf16", "bf16.onnx")):
+            with self.subTest(weights):
+                self.run_edgewise("convert", BASE_MODEL, self.path("m.ew"), "--weights", weights)
+                self.run_edgewise("convert", BASE_MODEL, self.path(other), "--weights", weights)
+                self.assertNotEqual(self.predictions(self.path("m.ew")), exact)
+                self.assertEqual(self.predictions(self.path("m.ew")), self.predictions(self.path(other)))
+
+    def test_dense_kernels_take_four_bits(self):
+        fashion = ROOT / "examples/fashion_mnist/base_model.h5"
+        Path(self.path("x0.npy")).write_bytes(
+            npy_bytes([i * 37 % 255 for i in range(28 * 28)], (1, 28, 28, 1)))
+        for name in ("m.ew", "m.tflite"):
+            self.run_edgewise("convert", fashion, self.path(name), "--weights", "int4")
+        found = [self.predict(model, [self.path("x0.npy")], 1)
+                 for model in (self.path("m.ew"), self.path("m.tflite"), fashion)]
+        self.assertEqual(found[0], found[1])
+        self.assertNotEqual(found[0], found[2])
 
     def test_an_unknown_target_is_a_usage_error(self):
         done = self.run_edgewise("convert", BASE_MODEL, self.path("m.ew"), "--target", "z80",
