@@ -6,6 +6,26 @@
 #include "targets.h"
 
 namespace ew::fuzz {
+namespace {
+
+/// Halves of surrogate pairs, and numbers that no double holds, are JSON by its grammar (RFC 8259,
+/// 6 and 8.2); the other reader takes none.
+bool is_beyond_other_reader(std::string_view text) {
+  if (text.find("\\ud") != text.npos || text.find("\\uD") != text.npos) return true;
+  size_t digits = 0;
+  bool is_exponent = false;
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') {
+      if (++digits >= (is_exponent ? 3 : 300)) return true;
+    } else if (c != '+' || !is_exponent) {
+      digits = 0;
+      is_exponent = c == 'e' || c == 'E';
+    }
+  }
+  return false;
+}
+
+}  // namespace
 
 void payload(Bytes bytes) {
   const std::string_view text = text_of(bytes);
@@ -20,9 +40,7 @@ void payload(Bytes bytes) {
     return;
   }
   const Result<Config> whole = formats::parse_json(text);
-  // Half of a surrogate pair is JSON by its grammar (RFC 8259, 8.2); the other reader takes none.
-  const bool has_pairs = text.find("\\ud") != text.npos || text.find("\\uD") != text.npos;
-  if (!whole.ok() && has_pairs) return;
+  if (!whole.ok() && is_beyond_other_reader(text)) return;
   require(whole.ok() && whole->is_map(), "what the scanner takes is JSON");
   const Config& expected = (*whole)["a"];
   if (expected.is_number() && values[a].kind == agent::Value::Kind::kNumber) {

@@ -82,12 +82,12 @@ TEST_CASE("rule: what waits for its time is found again behind a restart") {
   w.tick(11 * kSecond);
   CHECK(w.events.keys == std::vector<std::string>{"a"});
   ByteWriter out;
+  w.keys.save(out);
   w.rule.save(out);
   Watch again(plan);
-  again.keys.intern("a");
-  again.keys.intern("b");
   again.now_us = 12 * kSecond;
   ByteReader in(out.bytes());
+  REQUIRE(again.keys.load(in));
   REQUIRE(again.rule.load(in));
   CHECK(again.rule.next_deadline_us() == 14 * kSecond);  // b's silence
   again.tick(14 * kSecond);

@@ -18,8 +18,8 @@ Result<SaveReport> save_model(const ir::Model& model, const std::string& path,
   if (options.weights != DType::kF32 && suffix != ".onnx" &&
       (suffix != ".tflite" || options.weights != DType::kF16)) {
     return at(path, invalid_argument("cannot hold ", dtype_name(options.weights),
-                                     " weights; float16 goes into .tflite and .onnx, bfloat16 "
-                                     "into .onnx"));
+                                     " weights; float16 goes into .tflite, .onnx and .ew, bfloat16 "
+                                     "into .onnx and .ew"));
   }
   Result<SaveReport> report = [&]() -> Result<SaveReport> {
     if (suffix == ".h5" || suffix == ".hdf5") return write_keras_h5(model, path, options);
