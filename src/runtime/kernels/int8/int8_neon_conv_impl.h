@@ -269,12 +269,17 @@ inline void add_corrections(const Requant& r, const void* weights, int64_t lanes
   }
 }
 
+/// Where a tile keeps the block for it; the table does not offer kFine.
+constexpr size_t place_of(Rounding rounding) {
+  return rounding == Rounding::kBits ? 0 : rounding == Rounding::kFloat ? 1 : 2;
+}
+
 inline void conv(const ConvShape& s, const ConvBlock& b, const uint8_t* x, uint8_t* y) {
   const int64_t lanes = 4 * b.vectors;
   int32_t start[4 * kMostVectors];
   add_corrections(b.requant, b.weights, lanes, start);
   const bool has_lowest = kSigned && static_cast<const int8_t*>(b.weights)[lanes * 4] != 0;
-  const auto rounding = static_cast<size_t>(b.requant.rounding);
+  const size_t rounding = place_of(b.requant.rounding);
   const RoundDown mode(b.requant.rounding);
   for (const Tile& t : kTiles) {
     if (t.vectors != b.vectors || t.pixels != b.pixels) continue;
