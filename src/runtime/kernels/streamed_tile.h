@@ -18,11 +18,7 @@ void run_streamed(const Tile& t, const typename Elements::Element* b) {
   constexpr int64_t kAhead = 2048 / static_cast<int64_t>(sizeof(Element));
   constexpr int kLine = 64 / static_cast<int>(sizeof(Element));
   Vec sum[kRows][kVectors];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = zero();
-  }
+  clear_tile(sum);
   const float* a = t.a;
   for (int64_t l = t.length; l > 0; --l, ++a, b += kVectors * kLanes) {
     // Panels follow each other, so what lies ahead is wanted, but for the end of the last one.
@@ -38,11 +34,7 @@ void run_streamed(const Tile& t, const typename Elements::Element* b) {
       for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
     }
   }
-  if (t.last == kLanes) {
-    finish_tile<kRows, kVectors, false>(t, sum);
-  } else {
-    finish_tile<kRows, kVectors, true>(t, sum);
-  }
+  finish_tile(t, sum);
 }
 
 template <typename Elements>
