@@ -2,6 +2,7 @@
 // Register tiles of at most four rows, whose time is that of reading B: packed panels, of floats or
 // of something that widens to them, fetched ahead of the loads.
 
+#include "runtime/kernels/half_vec.h"
 #include "runtime/kernels/tile.h"
 
 namespace ew::kernels::EW_TARGET {
@@ -9,6 +10,12 @@ namespace ew::kernels::EW_TARGET {
 struct FloatElements {
   using Element = float;
   static EW_INLINE Vec load(const float* p) { return EW_TARGET::load(p); }
+};
+
+template <HalfType kType>
+struct HalfElements {
+  using Element = uint16_t;
+  static EW_INLINE Vec load(const uint16_t* p) { return load_halves<kType>(p); }
 };
 
 /// t.b is not used: B is `b`, rows of kVectors vectors. The sums are those of run_tile().
