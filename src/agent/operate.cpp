@@ -1,8 +1,8 @@
 #include "agent/operate.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -30,11 +30,9 @@ class TimedRunner final : public ModelRunner {
   size_t output_size() const override { return inner_->output_size(); }
   std::vector<size_t> output_sizes() const override { return inner_->output_sizes(); }
   void run(std::span<const float> input, std::span<float> output) override {
-    const auto begin = std::chrono::steady_clock::now();
+    const int64_t begin = steady_clock_us();
     inner_->run(input, output);
-    times_.add_us(std::chrono::duration_cast<std::chrono::microseconds>(
-                      std::chrono::steady_clock::now() - begin)
-                      .count());
+    times_.add_us(steady_clock_us() - begin);
   }
   std::string device() const override { return inner_->device(); }
   std::string fallback_reason() const override { return inner_->fallback_reason(); }

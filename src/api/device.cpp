@@ -1,6 +1,5 @@
 #include "api/device.h"
 
-#include <chrono>
 #include <csignal>
 
 #include "agent/agent.h"
@@ -9,6 +8,7 @@
 #include "agent/schema.h"
 #include "api/app_file.h"
 #include "api/model_runner.h"
+#include "base/clock.h"
 #include "edgewise/bundle.h"
 
 namespace ew {
@@ -21,9 +21,7 @@ Result<agent::BundleManifest> apply_to_device(const agent::Device& device,
                               .now_s = 0,
                               .max_bytes = device.max_bytes,
                               .check = {}};
-  options.now_s = std::chrono::duration_cast<std::chrono::seconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count();
+  options.now_s = system_clock_us() / 1'000'000;
   options.check = [&](const std::string& app_file) -> Result<uint32_t> {
     const agent::Checked checked = load_device_app(device.folder, app_file, {});
     if (!checked.app) return joined(checked.errors);
