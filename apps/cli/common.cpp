@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-
-#include "base/clock.h"
 
 namespace ew::cli {
 namespace {
@@ -16,6 +15,12 @@ std::atomic<bool> interrupted{false};
 
 void on_signal(int signal_number) {
   if (interrupted.exchange(true)) ::_exit(128 + signal_number);
+}
+
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace
@@ -138,7 +143,7 @@ Progress::Progress(const Common& common) : is_visible_(!common.quiet && ::isatty
 void Progress::update(int64_t epoch, int64_t epochs, int64_t step, int64_t steps,
                       const Figures& figures) {
   if (!is_visible_) return;
-  const int64_t now = steady_clock_us() / 1000;
+  const int64_t now = now_ms();
   if (now - last_ms_ < 100 && step != steps) return;
   last_ms_ = now;
   constexpr int kWidth = 24;
