@@ -110,7 +110,7 @@ Status Operate::open_tokens() {
     // Readable by the agent's user only, as all files of the state folder.
     const std::string file = view_->app.state + "/token-" + to_string(created.role);
     EW_TRY_VOID(host::replace_file(files, file, host::as_bytes(created.token + "\n")));
-    view_->log(str("http: token to ", to_string(created.role), " is in ", file));
+    log(str("token to ", to_string(created.role), " is in ", file));
   }
   return {};
 }
@@ -151,7 +151,7 @@ Status Operate::start(OperateView view) {
   }
   metrics_.before_text([this] { update_metrics(); });
   add_routes();
-  view_->log(str("http: ", settings_.text("host"), " port ", server_->port()));
+  log(str(settings_.text("host"), " port ", server_->port()));
   return {};
 }
 
