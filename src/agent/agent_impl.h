@@ -123,9 +123,12 @@ struct Agent::Impl {
   void drain();
   void end_stop();
   int64_t clock();
-  void log(const std::string& line) const {
-    if (options.log) options.log(line);
+  void log(std::string_view part, std::string_view name, std::string_view message,
+           LogLevel level = LogLevel::kInfo) const {
+    options.log({level, part, name, message});
   }
+  void log_link(std::string_view part, std::string_view name, LinkState state,
+                std::string_view detail) const;
 };
 
 }  // namespace ew::agent

@@ -63,7 +63,7 @@ void Agent::Impl::committed(uint64_t sequence) {
       [[maybe_unused]] const auto kept = recorder->append(host::as_bytes(next.bytes));
     }
     const Status played = player->play(next.bytes);
-    if (!played.ok()) log(played.error().message);
+    if (!played.ok()) log("journal", "", played.error().message, LogLevel::kError);
     if (operate && next.arrival_us != 0) operate->note_processed(clock() - next.arrival_us);
     played_sequence = next.sequence;
     if (next.ack_token != 0) next.entrance->source->acknowledge(next.ack_token);
@@ -85,7 +85,7 @@ void Agent::Impl::after_work() {
   if (journal && bytes_since_snapshot >= snapshot_every) wanted_snapshots = 1;
   for (; wanted_snapshots > 0; --wanted_snapshots) {
     const Status written = snapshot();
-    if (!written.ok()) log("snapshot: " + written.error().message);
+    if (!written.ok()) log("snapshot", "", written.error().message, LogLevel::kError);
   }
   update_pause();
   schedule();
@@ -112,8 +112,8 @@ void Agent::Impl::decide_shadows() {
       record();
       pipeline->decide_shadow(app->models[i].name, shadow->new_version(), is_switched, reason);
     }
-    log(str("model ", app->models[i].name, ": ",
-            is_switched ? "the new one takes over: " : "the old one stays: ", reason));
+    log("model", app->models[i].name,
+        str(is_switched ? "the new one takes over: " : "the old one stays: ", reason));
   }
 }
 

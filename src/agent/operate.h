@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/command_door.h"
+#include "agent/log_line.h"
 #include "agent/pipeline.h"
 #include "host/durable_log.h"
 #include "host/http_server.h"
@@ -25,7 +26,7 @@ struct OperateView {
   CommandDoor* door = nullptr;
   std::function<LinkState(size_t source)> source_state{};
   std::function<int64_t()> now_us{};  ///< the app's clock
-  std::function<void(const std::string& line)> log{};
+  LogTo log = read_by_nobody;
   /// Of a device that runs bundles; else empty.
   std::function<std::string()> bundle_json{};
   std::function<void(host::Metrics&)> bundle_metrics{};
@@ -51,6 +52,9 @@ class Operate {
   class EventTap;
   explicit Operate(const Settings& settings);
   Status open_tokens();
+  void log(std::string_view message) const {
+    view_->log({.part = "http", .name = {}, .message = message});
+  }
   void add_routes();
   void update_metrics();
   void update_ledger_metrics();
