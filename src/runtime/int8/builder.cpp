@@ -24,10 +24,14 @@ void RequantPlace::link(const uint8_t* constants) {
   requant.offset = static_cast<const float*>(at(offset));
   requant.offset_negative = static_cast<const float*>(at(offset_negative));
   requant.fine = static_cast<const float*>(at(fine));
-  requant.channel = static_cast<const int32_t*>(at(channel));
+  const auto exact_at = [&](size_t place) {
+    return own.empty() ? static_cast<const int32_t*>(at(place))
+                       : own.data() + place / sizeof(int32_t);
+  };
+  requant.channel = exact_at(channel);
   if (multiplier == 0) return;
-  requant.multiplier = static_cast<const int32_t*>(at(multiplier));
-  requant.shift = static_cast<const int32_t*>(at(shift));
+  requant.multiplier = exact_at(multiplier);
+  requant.shift = exact_at(shift);
 }
 
 Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
@@ -278,7 +282,8 @@ RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const ExactFunction& exact, int32_t base, bool is_product) {
   const bool clamps = range.min > -128 || range.max < 127;
   const bool may_use_bits = is_product && table_.has_bits && !clamps;
-  const bool may_use_fine = is_product && table_.has_fine;
+  // The constants of a file say kFine where the build that made it had kernels for that.
+  const bool may_use_fine = is_product && (table_.has_fine || has_packed());
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
@@ -298,10 +303,13 @@ RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
   is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact) ||
                 (rounding == static_cast<uint8_t>(Rounding::kFine) && !may_use_fine);
   r.rounding = static_cast<Rounding>(rounding);
+  keep_requant(channels, forms, proved, place);
+  const bool lacks_kernel = r.rounding == Rounding::kFine && !table_.has_fine;
+  // Sums of kFine have the centre 0, so their bias is that of the exact function.
+  if (lacks_kernel) r.rounding = Rounding::kExact;
+  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, lacks_kernel, place);
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
-  keep_requant(channels, forms, proved, place);
-  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, place);
   return place;
 }
 
@@ -344,8 +352,14 @@ void Builder::keep_requant(const std::vector<int32_t>& channels,
 
 // Kernels index tables by these constants, so a file's must be the very same.
 void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
-                         RequantPlace& place) {
-  place.channel = keep_checked(channels);
+                         bool is_own, RequantPlace& place) {
+  const auto keep_all = [&](const std::vector<int32_t>& values) {
+    if (!is_own) return keep_checked(values);
+    const size_t at = place.own.size() * sizeof(int32_t);
+    place.own.insert(place.own.end(), values.begin(), values.end());
+    return at;
+  };
+  place.channel = keep_all(channels);
   if (exact.twice == nullptr) return;
   std::vector<int32_t> multiplier;
   std::vector<int32_t> shift;
@@ -356,8 +370,8 @@ void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFuncti
     shift.push_back(-m.shift);
     if (m.shift > 0) return;
   }
-  place.multiplier = keep_checked(multiplier);
-  place.shift = keep_checked(shift);
+  place.multiplier = keep_all(multiplier);
+  place.shift = keep_all(shift);
   place.requant.zero = exact.twice->zero();
 }
 

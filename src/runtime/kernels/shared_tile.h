@@ -38,7 +38,7 @@ void run_shared_tile(const Tile& t) {
       a.advance();
     }
   }
-  if (t.last == kLanes) {
+  if (is_whole(t)) {
     finish_tile<kRows, 1, false>(t, sum);
   } else {
     finish_tile<kRows, 1, true>(t, sum);
@@ -122,7 +122,7 @@ void run_shared_weights(const Tile& t, int64_t c_tap) {
   for (int k = 0; k < 3; ++k) {
     Tile part = t;
     part.c += k * c_tap;
-    if (t.last == kLanes) {
+    if (is_whole(t)) {
       finish_tile<kRows, 1, false>(part, sum[k]);
     } else {
       finish_tile<kRows, 1, true>(part, sum[k]);

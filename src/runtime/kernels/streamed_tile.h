@@ -38,7 +38,7 @@ void run_streamed(const Tile& t, const typename Elements::Element* b) {
       for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
     }
   }
-  if (t.last == kLanes) {
+  if (is_whole(t)) {
     finish_tile<kRows, kVectors, false>(t, sum);
   } else {
     finish_tile<kRows, kVectors, true>(t, sum);

@@ -240,8 +240,12 @@ struct Tile {
 };
 template <int Vectors, int Pixels>
 constexpr Tile tile() {
-  return {Vectors, Pixels, run_block<Vectors, Pixels, Rounding::kBits>,
-          run_block<Vectors, Pixels, Rounding::kFine>,
+  return {Vectors,
+          Pixels,
+          run_block<Vectors, Pixels, Rounding::kBits>,
+          run_block < Vectors,
+          Pixels,
+          kHasFine ? Rounding::kFine : Rounding::kFloat >,
           run_block<Vectors, Pixels, Rounding::kFloat>};
 }
 
