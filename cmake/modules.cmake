@@ -114,6 +114,7 @@ function(ew_plugin name)
   target_link_libraries(edgewise_plugin_${name} PRIVATE ${ARG_LIBRARIES})
   ew_warnings(edgewise_plugin_${name})
   add_dependencies(edgewise_${ARG_FOR} edgewise_plugin_${name})
+  install(TARGETS edgewise_plugin_${name} LIBRARY DESTINATION lib/edgewise)
 endfunction()
 
 # ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry,
