@@ -23,11 +23,18 @@ int64_t Agent::Impl::clock() {
   return last_clock_us;
 }
 
+void Agent::Impl::log_link(std::string_view part, std::string_view name, LinkState state,
+                           std::string_view detail) const {
+  const LogLevel level = state == LinkState::kFailed         ? LogLevel::kError
+                         : state == LinkState::kDisconnected ? LogLevel::kWarning
+                                                             : LogLevel::kInfo;
+  log(part, name, str(link_state_name(state), detail.empty() ? "" : ": ", detail), level);
+}
+
 void Agent::Impl::source_state(Entrance& entrance, LinkState now, std::string_view detail) {
   entrance.state = now;
   if (is_command_door(app->sources[entrance.number])) return;
-  log(str("source ", app->sources[entrance.number].name, ": ", link_state_name(now),
-          detail.empty() ? "" : ": ", detail));
+  log_link("source", app->sources[entrance.number].name, now, detail);
   finish_if_done();
 }
 
@@ -73,7 +80,7 @@ void Agent::Impl::begin_stop() {
   for (const auto& entrance : entrances) entrance->source->stop();
   if (journal) {
     const Status flushed = journal->flush();
-    if (!flushed.ok()) log("journal: " + flushed.error().message);
+    if (!flushed.ok()) log("journal", "", flushed.error().message, LogLevel::kError);
     // The commit's own call comes through the loop; everything pending is durable by now.
     if (flushed.ok() && !pending.empty()) committed(pending.back().sequence);
   }
@@ -87,6 +94,10 @@ void Agent::Impl::drain() {
   for (const auto& outbox : pipeline->outboxes()) {
     if (outbox->queued() == 0 || outbox->state() != LinkState::kConnected) continue;
     if (loop->steady_us() >= drain_until_us) break;
+    loop->call_after(kDrainStepUs, [this] { drain(); });
+    return;
+  }
+  if (tracer && tracer->hurry() && loop->steady_us() < drain_until_us) {
     loop->call_after(kDrainStepUs, [this] { drain(); });
     return;
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/log_line.h"
 #include "agent/pipeline.h"
 #include "host/event_loop.h"
 #include "host/metrics.h"
@@ -34,8 +35,7 @@ struct AgentOptions {
   std::function<std::string()> bundle_json = {};  ///< OperateView
   std::function<void(host::Metrics&)> bundle_metrics = {};
   bool is_reload = false;  ///< behind another version of the app in the same process
-  /// Lines for the log: "sink up: connected".
-  std::function<void(std::string_view)> log;
+  LogTo log = read_by_nobody;
 };
 
 class Agent {

@@ -35,9 +35,10 @@ void Agent::Impl::reload() {
   Result<std::unique_ptr<App>> next = options.load_again();
   Status checked = next.ok() ? Status() : Status(next.error());
   if (next.ok() && !options.takes_any_next) checked = check_next(**next);
-  if (!checked.ok()) return log("reload: nothing is changed: " + checked.error().message);
+  if (!checked.ok())
+    return log("reload", "", "nothing is changed: " + checked.error().message, LogLevel::kError);
   next_app = std::move(*next);
-  log("reload: " + next_app->file);
+  log("reload", "", next_app->file);
   begin_stop();
 }
 

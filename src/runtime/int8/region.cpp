@@ -1,8 +1,8 @@
 #include "runtime/int8/region.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "ops/selected.h"
 #include "runtime/int8/builder.h"
 
@@ -32,12 +32,6 @@ const NodeKind kKinds[] = {
     {EW_IF_SELECTED(sigmoid, Sigmoid), supports_unary, nullptr, add_unary},
     {EW_IF_SELECTED(tanh, Tanh), supports_unary, nullptr, add_unary},
 };
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -120,10 +114,10 @@ void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* na
     for (const auto& step : steps_) run_step(*step, pool);
     return;
   }
-  int64_t before = now();
+  int64_t before = steady_clock_ns();
   for (const auto& step : steps_) {
     run_step(*step, pool);
-    const int64_t after = now();
+    const int64_t after = steady_clock_ns();
     nanoseconds[step->node()] += after - before;
     before = after;
   }

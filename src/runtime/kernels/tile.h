@@ -48,6 +48,16 @@ struct Tile {
   }
 };
 
+/// Whether the last vector of columns is whole, so that nothing has to be masked. Small builds mask
+/// always, which AVX-512 does at no cost, and so have each tile's end once.
+inline bool is_whole([[maybe_unused]] const Tile& t) {
+#if defined(EW_SMALL) && defined(__AVX512F__)
+  return false;
+#else
+  return t.last == kLanes;
+#endif
+}
+
 inline constexpr int kMaxVectors = kRegisters == 32 ? 4 : 2;
 inline constexpr int kMaxRows = 16;
 
@@ -125,7 +135,7 @@ EW_INLINE void store_tile(float* c, int64_t ldc, int64_t last, const Vec (&sum)[
 
 template <int kRows, int kVectors>
 EW_INLINE void finish_tile(const Tile& t, Vec (&sum)[kRows][kVectors]) {
-  const bool is_full = t.last == kLanes;
+  const bool is_full = is_whole(t);
   if (t.bias != nullptr) add_bias(t.bias, t.last, sum);
   if (t.accumulate) {
     if (is_full) {
