@@ -108,6 +108,10 @@ void Agent::Impl::drain() {
     loop->call_after(kDrainStepUs, [this] { drain(); });
     return;
   }
+  if (tracer && tracer->hurry() && loop->steady_us() < drain_until_us) {
+    loop->call_after(kDrainStepUs, [this] { drain(); });
+    return;
+  }
   end_stop();
 }
 

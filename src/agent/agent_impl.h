@@ -15,6 +15,7 @@
 #include "agent/kept_links.h"
 #include "agent/operate.h"
 #include "agent/snapshot.h"
+#include "agent/tracer.h"
 #include "host/cursor_file.h"
 #include "host/durable_log.h"
 #include "host/file_system.h"
@@ -53,6 +54,7 @@ struct Agent::Impl {
     Entrance* entrance = nullptr;
     uint64_t ack_token = 0;
     int64_t arrival_us = 0;
+    std::unique_ptr<TracedInput> traced;  ///< null: it is not
   };
 
   std::unique_ptr<App> app;
@@ -64,6 +66,7 @@ struct Agent::Impl {
   std::unique_ptr<host::FileLock> lock;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Operate> operate;  ///< null without `http:`
+  std::unique_ptr<Tracer> tracer;    ///< null without `traces:`
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<JournalPlayer> player;
   std::vector<std::unique_ptr<Entrance>> entrances;
@@ -103,8 +106,10 @@ struct Agent::Impl {
   Status start_connections();
   void push(Entrance& entrance, const RawRecord& record);
   void drop(Entrance& entrance, std::string_view key, size_t bytes, DropReason reason);
-  bool store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us = 0);
+  bool store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us = 0,
+             std::unique_ptr<TracedInput> traced = nullptr);
   Status start_operate();
+  void watch_outputs();
   void record();
   void committed(uint64_t sequence);
   void end_batch();

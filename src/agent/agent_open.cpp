@@ -24,6 +24,7 @@ Status Agent::Impl::open() {
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger", storage));
   EW_TRY(operate, Operate::create(*app));
+  EW_TRY(tracer, Tracer::create(*app));
   if (operate) options.load_model = operate->timed(options.load_model);
   std::vector<Error> errors;
   pipeline = Pipeline::build(*app, options.load_model, *ledger, errors);
@@ -246,7 +247,9 @@ Status Agent::Impl::start_connections() {
     encode_sources(encoded, *app);
     store(nullptr, 0);
   }
+  if (tracer) tracer->start(*loop, [this] { return clock(); }, options.log);
   if (operate) EW_TRY_VOID(start_operate());
+  watch_outputs();
   if (options.start_beside) {
     EW_TRY(beside, options.start_beside(*loop));
   }
@@ -267,11 +270,29 @@ Status Agent::Impl::start_connections() {
   return {};
 }
 
+void Agent::Impl::watch_outputs() {
+  if (!operate && !tracer) return;
+  for (size_t i = 0; i < pipeline->outboxes().size(); ++i) {
+    Outbox& outbox = *pipeline->outboxes()[i];
+    outbox.on_delivered = [this, i](uint64_t ticket, int64_t queued_us) {
+      if (operate) operate->note_delivered(i, std::max<int64_t>(clock() - queued_us, 0));
+      if (tracer) tracer->settled(app->sinks[i].name, ticket, true);
+    };
+    if (!tracer) continue;
+    outbox.on_queued = [this, i](uint64_t ticket, const std::string& route) {
+      tracer->queued(app->sinks[i].name, ticket, route);
+    };
+    outbox.on_dropped = [this, i](uint64_t ticket) {
+      tracer->settled(app->sinks[i].name, ticket, false);
+    };
+  }
+}
+
 Status Agent::Impl::start_operate() {
   OperateView view{.loop = *loop, .app = *app, .pipeline = *pipeline, .ledger = *ledger};
   view.journal = journal.get();
   view.source_state = [this](size_t source) { return entrances[source]->state; };
-  view.now_us = [this] { return clock(); };
+  view.tracer = tracer.get();
   view.log = options.log;
   view.bundle_json = options.bundle_json;
   view.bundle_metrics = options.bundle_metrics;

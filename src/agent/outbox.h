@@ -128,8 +128,11 @@ class Outbox final : public Consumer, public Outlet {
 
   std::function<void(const Outbox&, LinkState, std::string_view)> on_state;
   std::function<void()> on_settled;  ///< room has become free
-  /// The receiver has an output whose input came at this time; empty: nobody asks.
-  std::function<void(int64_t queued_us)> on_delivered;
+  // What becomes of single outputs; empty: nobody asks.
+  std::function<void(uint64_t ticket, const std::string& route)> on_queued;
+  /// The receiver has it; its input came at this time.
+  std::function<void(uint64_t ticket, int64_t queued_us)> on_delivered;
+  std::function<void(uint64_t ticket)> on_dropped;  ///< while it was in memory
   std::function<void()> need_trim;  ///< the log should give up what is settled: see trim()
 
   void save(ByteWriter& out) const;
@@ -193,7 +196,7 @@ class Outbox final : public Consumer, public Outlet {
   void note_logged(size_t bytes);
   bool make_room(Lane& lane, size_t bytes);
   void drop_entry(Lane& lane, size_t index, DropReason reason);
-  void settle(const Entry& entry);
+  void settle(const Lane& lane, const Entry& entry);
   void count_delivered(const CoverSet& cover, uint32_t egress_row, size_t bytes);
   void count_dropped(const CoverSet& cover, DropReason reason);
   void pop_done(Lane& lane);
