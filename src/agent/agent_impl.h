@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/health.h"
 #include "agent/journal.h"
+#include "agent/kept_links.h"
 #include "agent/operate.h"
 #include "agent/snapshot.h"
 #include "agent/tracer.h"
@@ -32,6 +33,7 @@ struct Agent::Impl {
     Impl* agent = nullptr;
     size_t number = 0;
     std::unique_ptr<Source> source;
+    std::string words;  ///< link_words() of when it was opened
     LinkState state = LinkState::kConnecting;
 
     void push(const RawRecord& record) override { agent->push(*this, record); }
@@ -60,6 +62,7 @@ struct Agent::Impl {
   StorageKey storage;
   AgentOptions options;
   std::unique_ptr<host::EventLoop> loop;
+  std::shared_ptr<KeptLinks> links;  ///< from the version before; at the end for the next one
   std::unique_ptr<host::FileLock> lock;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Operate> operate;  ///< null without `http:`
@@ -68,6 +71,7 @@ struct Agent::Impl {
   std::unique_ptr<JournalPlayer> player;
   std::vector<std::unique_ptr<Entrance>> entrances;
   std::vector<std::unique_ptr<Sink>> sinks;
+  std::vector<std::string> sink_words;  ///< as Entrance::words
 
   bool is_durable = false;
   std::unique_ptr<host::DurableLog> journal;
@@ -125,6 +129,9 @@ struct Agent::Impl {
   void start_trial();
   void judge_trial(bool is_finished);
   void begin_stop();
+  bool may_keep(const Entrance& entrance) const;
+  bool may_keep_sink(size_t index) const;
+  void end_links();
   void drain();
   void end_stop();
   int64_t clock();

@@ -7,9 +7,13 @@
 #include "agent/storage.h"
 
 namespace ew::agent {
-
 Status Agent::Impl::open() {
-  EW_TRY(loop, host::EventLoop::create());
+  links = std::move(options.links);
+  if (links) {
+    loop = std::move(links->loop);
+  } else {
+    EW_TRY(loop, host::EventLoop::create());
+  }
   if (options.load_again) EW_TRY_VOID(loop->on_signal(SIGHUP, [this] { reload(); }));
   // Before the logs start their threads, which must not take them.
   for (const int number : {SIGTERM, SIGINT}) {
@@ -42,6 +46,7 @@ Status Agent::Impl::open() {
     auto entrance = std::make_unique<Entrance>();
     entrance->agent = this;
     entrance->number = i;
+    entrance->words = link_words(app->sources[i].settings);
     EW_TRY(entrance->source,
            app->sources[i].type->create(app->sources[i].settings, app->sources[i].name));
     is_durable = is_durable || entrance->source->is_durable();
@@ -218,12 +223,23 @@ Status Agent::Impl::start_connections() {
     };
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
-    EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
-    sinks.push_back(std::move(sink));
+    sink_words.push_back(link_words(app->sinks[i].settings));
+    std::unique_ptr<Sink> kept = links ? links->take_sink(app->sinks[i].name) : nullptr;
+    const bool is_kept = kept != nullptr;
+    if (is_kept) {
+      sinks.push_back(std::move(kept));
+    } else {
+      EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
+      sinks.push_back(std::move(sink));
+    }
     Outbox& outbox = *pipeline->outboxes()[i];
     outbox.store_while_away(!is_durable);
     outbox.attach(sinks.back().get());
-    EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    if (is_kept) {
+      sinks.back()->go_on({*loop, outbox});
+    } else {
+      EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    }
     outbox.pump();
   }
   if (journal) {
@@ -239,10 +255,18 @@ Status Agent::Impl::start_connections() {
   }
   tick();
   for (const auto& entrance : entrances) {
-    EW_TRY_VOID(entrance->source->start({*loop, *entrance,
-                                         is_durable ? player->positions()[entrance->number] : 0,
-                                         player->requests(entrance->number)}));
+    const SourceContext context{*loop, *entrance,
+                                is_durable ? player->positions()[entrance->number] : 0,
+                                player->requests(entrance->number)};
+    const std::string& name = app->sources[entrance->number].name;
+    if (std::unique_ptr<Source> kept = links ? links->take_source(name) : nullptr) {
+      entrance->source = std::move(kept);
+      entrance->source->go_on(context);
+    } else {
+      EW_TRY_VOID(entrance->source->start(context));
+    }
   }
+  links.reset();
   return {};
 }
 

@@ -163,6 +163,7 @@ void Agent::Impl::tick() {
 }
 
 void Agent::Impl::update_pause() {
+  if (is_stopping) return;
   bool is_behind = pending_bytes > kMaxPendingBytes / 2;
   for (const auto& outbox : pipeline->outboxes()) is_behind = is_behind || outbox->is_behind();
   if (is_behind == is_paused_) return;

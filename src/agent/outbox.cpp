@@ -84,7 +84,7 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
   if (on_queued && !is_replaying_) on_queued(ticket_of(lane.priority, number), route.name);
   const bool is_free = lanes_[0].entries.empty() && lanes_[1].entries.empty() &&
                        lanes_[0].waiting_in_log + lanes_[1].waiting_in_log == 0;
-  if (is_free && !is_replaying_ && sink_ != nullptr && !sink_->is_acknowledged() &&
+  if (is_free && !is_replaying_ && !is_held_ && sink_ != nullptr && !sink_->is_acknowledged() &&
       sink_->ready()) {
     if (offer_direct(lane, row, route, number) == SendResult::kDelivered) {
       lane.settle_through(number);
@@ -206,7 +206,7 @@ void Outbox::drop_entry(Lane& lane, size_t index, DropReason reason) {
 }
 
 void Outbox::pump() {
-  if (is_replaying_ || is_pumping_ || sink_ == nullptr) return;
+  if (is_replaying_ || is_held_ || is_pumping_ || sink_ == nullptr) return;
   is_pumping_ = true;
   for (Lane& lane : lanes_) {
     while (sink_->ready()) {

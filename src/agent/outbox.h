@@ -104,6 +104,10 @@ class Outbox final : public Consumer, public Outlet {
   void hurry() {
     if (sink_ != nullptr) sink_->hurry();
   }
+  /// From here on nothing more is handed to the sink.
+  void hold() { is_held_ = true; }
+  /// Outputs whose answer the sink owes.
+  size_t in_flight() const { return lanes_[0].in_flight + lanes_[1].in_flight; }
   /// Drops what is too old.
   void expire();
   /// Writes everything that waits to the log. Error: as LaneStore::append.
@@ -215,6 +219,7 @@ class Outbox final : public Consumer, public Outlet {
   uint64_t untrimmed_bytes_ = 0;  ///< written to the logs since need_trim()
   bool is_replaying_ = false;
   bool is_pumping_ = false;
+  bool is_held_ = false;
   bool stores_while_away_ = false;
   LinkState state_ = LinkState::kConnecting;
   std::string state_detail_;
