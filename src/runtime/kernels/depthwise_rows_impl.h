@@ -41,7 +41,7 @@ void run_depthwise_shared(const DepthwiseRun& run) {
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) sum[i] = bias;
     for (int64_t ky = 0; ky < t.taps_h; ++ky) {
-      const float* x = t.x + ky * t.x_tap_h + c;
+      const float* x = t.x + ky * t.x_tap_h + c - (ky < t.wrap ? 0 : t.wrap_step);
       const float* w = t.w + ky * t.w_tap_h + c;
       Vec weight[kTaps];
 #pragma GCC unroll 5
@@ -183,7 +183,13 @@ inline void depthwise_rows(const DepthwiseShape& s, const DepthwiseTile& base, c
     const int64_t skip = max_of(0, -begin);
     DepthwiseRow r{base, count};
     r.tile.taps_h = max_of(0, min_of(w.kernel_h, w.in_h - begin) - skip);
-    r.tile.x = x + (begin + skip) * row - w.pad_left * s.channels + channel;
+    int64_t at = begin + skip;
+    if (s.ring > 0) {
+      at = (s.ring_first + at) % s.ring;
+      r.tile.wrap = s.ring - at;
+      r.tile.wrap_step = s.ring * row;
+    }
+    r.tile.x = x + at * row - w.pad_left * s.channels + channel;
     r.tile.w += skip * r.tile.w_tap_h + channel;
     if (r.tile.bias != nullptr) r.tile.bias += channel;
     r.tile.y = y + oy * w.out_w * s.channels + channel;
