@@ -39,14 +39,38 @@ bool spin_until(F is_done) {
 
 }  // namespace
 
-// A loop is open while its ticket, (count << 32) + next, has an index left. Whoever raises `next`
-// owns that index, and run() cannot return before it is done: so what it read of the loop is valid,
-// however late it came.
+// A loop's indices are dealt out as one range per thread, (end << 32) + next. Its thread takes from
+// the front; one that has finished its own takes from the back of the others'. So a thread has the
+// same part of every loop of the same size, whose data its cache holds, and one that is late keeps
+// nobody waiting. Whoever moves a bound owns the index, and run() cannot return before it is done:
+// so what a thread then reads of the loop is valid, however late it came.
 struct ThreadPool::State {
-  alignas(64) std::atomic<uint64_t> ticket{0};
+  struct alignas(64) Range {
+    std::atomic<uint64_t> bounds{0};
+
+    bool is_empty() const {
+      const uint64_t b = bounds.load();
+      return (b & kLow) >= b >> 32;
+    }
+    bool take(bool from_front, int64_t& index) {
+      uint64_t b = bounds.load();
+      while ((b & kLow) < b >> 32) {
+        const uint64_t rest = from_front ? b + 1 : b - (kLow + 1);
+        if (!bounds.compare_exchange_weak(b, rest)) continue;
+        index = static_cast<int64_t>(from_front ? b & kLow : (b >> 32) - 1);
+        return true;
+      }
+      return false;
+    }
+  };
+  static constexpr uint64_t kLow = 0xFFFFFFFF;
+
+  explicit State(int threads) : ranges(static_cast<size_t>(threads)) {}
+
+  std::vector<Range> ranges;  // the caller's first
+  alignas(64) std::atomic<int64_t> remaining{0};
   const std::function<void(int64_t)>* task = nullptr;
   int64_t first = 0;
-  alignas(64) std::atomic<int64_t> remaining{0};
   alignas(64) std::atomic<bool> stop{false};
   std::atomic<int> sleeping{0};
   std::mutex mutex;
@@ -56,28 +80,27 @@ struct ThreadPool::State {
   std::vector<std::thread> workers;
 
   bool is_open() const {
-    const uint64_t t = ticket.load();
-    return (t & 0xFFFFFFFF) < t >> 32;
+    return std::any_of(ranges.begin(), ranges.end(), [](const Range& r) { return !r.is_empty(); });
   }
 
-  void work() {
-    uint64_t t = ticket.load();
-    while ((t & 0xFFFFFFFF) < t >> 32) {
-      if (!ticket.compare_exchange_weak(t, t + 1)) continue;
-      (*task)(first + static_cast<int64_t>(t & 0xFFFFFFFF));
-      if (remaining.fetch_sub(1) == 1) {
-        // Under the lock, so that the caller is either before its look or asleep.
-        const std::lock_guard lock(mutex);
-        finished.notify_one();
-      }
-      t = ticket.load();
+  void work(size_t self) {
+    int64_t done = 0;
+    int64_t index = 0;
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      Range& range = ranges[(self + i) % ranges.size()];
+      for (; range.take(i == 0, index); ++done) (*task)(first + index);
+    }
+    if (done > 0 && remaining.fetch_sub(done) == done) {
+      // Under the lock, so that the caller is either before its look or asleep.
+      const std::lock_guard lock(mutex);
+      finished.notify_one();
     }
   }
 
-  void loop() {
+  void loop(size_t self) {
     while (!stop) {
-      work();
-      if (may_spin && spin_until([&] { return stop || is_open(); })) continue;
+      work(self);
+      if (may_spin && spin_until([&] { return stop || !ranges[self].is_empty(); })) continue;
       std::unique_lock lock(mutex);
       ++sleeping;  // before the last look: run() opens the loop, then looks who sleeps
       wake.wait(lock, [&] { return stop || is_open(); });
@@ -89,14 +112,17 @@ struct ThreadPool::State {
     task = &f;
     first = begin;
     remaining = count;
-    ticket = static_cast<uint64_t>(count) << 32;
+    const auto parts = static_cast<uint64_t>(std::min(count, static_cast<int64_t>(ranges.size())));
+    const auto bound = [&](uint64_t i) { return static_cast<uint64_t>(count) * i / parts; };
+    // The others' first: they start while the caller opens its own.
+    for (uint64_t i = parts; i-- > 0;) ranges[i].bounds = (bound(i + 1) << 32) + bound(i);
     if (sleeping > 0) {
       {
         const std::lock_guard lock(mutex);
       }
       wake.notify_all();
     }
-    work();
+    work(0);
     const auto is_done = [&] { return remaining == 0; };
     if (may_spin && spin_until(is_done)) return;
     std::unique_lock lock(mutex);
@@ -104,10 +130,12 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>(std::max(threads, 1))) {
   // Where threads share a core, one that spins keeps another from its work.
   state_->may_spin = threads <= static_cast<int>(std::thread::hardware_concurrency());
-  for (int i = 1; i < threads; ++i) state_->workers.emplace_back([this] { state_->loop(); });
+  for (int i = 1; i < threads; ++i) {
+    state_->workers.emplace_back([this, i] { state_->loop(static_cast<size_t>(i)); });
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -126,7 +154,7 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
-  constexpr int64_t kMost = int64_t{1} << 31;  // of a ticket
+  constexpr int64_t kMost = int64_t{1} << 31;  // of a range's bounds
   for (int64_t first = 0; first < count; first += kMost) {
     state_->run(first, std::min(kMost, count - first), task);
   }
