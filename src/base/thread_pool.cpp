@@ -39,40 +39,42 @@ bool spin_until(F is_done) {
 
 }  // namespace
 
-// A loop's indices are dealt out as one range per thread, (end << 32) + next. Its thread takes from
-// the front; one that has finished its own takes from the back of the others'. So a thread has the
-// same part of every loop of the same size, whose data its cache holds, and one that is late keeps
-// nobody waiting. Whoever moves a bound owns the index, and run() cannot return before it is done:
-// so what a thread then reads of the loop is valid, however late it came.
+// A loop's indices are dealt out as one range per thread. Its thread takes from the front; one that
+// has finished its own takes from the back of the others'. So a thread has the same part of every
+// loop of the same size, whose data its cache holds, and one that is late keeps nobody waiting.
+// Whoever moves a bound owns the index, and run() cannot return before it is done: so what a thread
+// then reads of the loop is valid, however late it came.
 struct ThreadPool::State {
-  struct alignas(64) Range {
-    std::atomic<uint64_t> bounds{0};
+  struct alignas(64) Range {  // all that its thread needs is on one cache line
+    static constexpr uint64_t kLow = 0xFFFFFFFF;
+
+    std::atomic<uint64_t> bounds{0};  // (end << 32) + next
+    int64_t first = 0;                // what index 0 stands for
+    const std::function<void(int64_t)>* task = nullptr;
 
     bool is_empty() const {
       const uint64_t b = bounds.load();
       return (b & kLow) >= b >> 32;
     }
-    bool take(bool from_front, int64_t& index) {
+    /// Runs one index, if there is one.
+    bool run_one(bool from_front) {
       uint64_t b = bounds.load();
       while ((b & kLow) < b >> 32) {
-        const uint64_t rest = from_front ? b + 1 : b - (kLow + 1);
-        if (!bounds.compare_exchange_weak(b, rest)) continue;
-        index = static_cast<int64_t>(from_front ? b & kLow : (b >> 32) - 1);
+        if (!bounds.compare_exchange_weak(b, from_front ? b + 1 : b - (kLow + 1))) continue;
+        (*task)(first + static_cast<int64_t>(from_front ? b & kLow : (b >> 32) - 1));
         return true;
       }
       return false;
     }
   };
-  static constexpr uint64_t kLow = 0xFFFFFFFF;
 
   explicit State(int threads) : ranges(static_cast<size_t>(threads)) {}
 
   std::vector<Range> ranges;  // the caller's first
   alignas(64) std::atomic<int64_t> remaining{0};
-  const std::function<void(int64_t)>* task = nullptr;
-  int64_t first = 0;
   alignas(64) std::atomic<bool> stop{false};
-  std::atomic<int> sleeping{0};
+  std::atomic<int> sleeping{0};         // workers
+  std::atomic<bool> is_waiting{false};  // the caller, asleep
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable finished;
@@ -85,16 +87,13 @@ struct ThreadPool::State {
 
   void work(size_t self) {
     int64_t done = 0;
-    int64_t index = 0;
     for (size_t i = 0; i < ranges.size(); ++i) {
-      Range& range = ranges[(self + i) % ranges.size()];
-      for (; range.take(i == 0, index); ++done) (*task)(first + index);
+      while (ranges[(self + i) % ranges.size()].run_one(i == 0)) ++done;
     }
-    if (done > 0 && remaining.fetch_sub(done) == done) {
-      // Under the lock, so that the caller is either before its look or asleep.
-      const std::lock_guard lock(mutex);
-      finished.notify_one();
-    }
+    if (done == 0 || remaining.fetch_sub(done) != done || !is_waiting) return;
+    // Under the lock, so that the caller is either before its look or asleep.
+    const std::lock_guard lock(mutex);
+    finished.notify_one();
   }
 
   void loop(size_t self) {
@@ -108,14 +107,18 @@ struct ThreadPool::State {
     }
   }
 
-  void run(int64_t begin, int64_t count, const std::function<void(int64_t)>& f) {
-    task = &f;
-    first = begin;
-    remaining = count;
+  void run(int64_t begin, int64_t count, const std::function<void(int64_t)>& task) {
+    remaining.store(count, std::memory_order_relaxed);
     const auto parts = static_cast<uint64_t>(std::min(count, static_cast<int64_t>(ranges.size())));
     const auto bound = [&](uint64_t i) { return static_cast<uint64_t>(count) * i / parts; };
-    // The others' first: they start while the caller opens its own.
-    for (uint64_t i = parts; i-- > 0;) ranges[i].bounds = (bound(i + 1) << 32) + bound(i);
+    // The caller's last, by the only store that waits for those before it.
+    for (uint64_t i = parts; i-- > 0;) {
+      Range& range = ranges[i];
+      range.first = begin;
+      range.task = &task;
+      range.bounds.store((bound(i + 1) << 32) + bound(i),
+                         i > 0 ? std::memory_order_release : std::memory_order_seq_cst);
+    }
     if (sleeping > 0) {
       {
         const std::lock_guard lock(mutex);
@@ -124,9 +127,11 @@ struct ThreadPool::State {
     }
     work(0);
     const auto is_done = [&] { return remaining == 0; };
-    if (may_spin && spin_until(is_done)) return;
+    if (is_done() || (may_spin && spin_until(is_done))) return;
     std::unique_lock lock(mutex);
+    is_waiting = true;  // before the last look: who ends the loop counts, then looks who waits
     finished.wait(lock, is_done);
+    is_waiting = false;
   }
 };
 

@@ -41,12 +41,12 @@ void add_table(Builder& b, const Node& node, const ops::int8::Table& stored) {
   for (size_t i = 0; i < 256; ++i) bytes[i] = static_cast<uint8_t>(stored[i] + 128);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.shared_step(
-      copy_share(in.layout), [bytes, in, out](uint8_t* const* slots, int64_t first, int64_t last) {
-        for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t n) {
-          for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
-        });
-      });
+  b.shared_step(row_share(in.layout, kLookUpCost), [bytes, in, out](uint8_t* const* slots,
+                                                                    int64_t first, int64_t last) {
+    for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
+    });
+  });
 }
 
 // The definition of the int8 add and sub (ops/binary).
@@ -153,7 +153,7 @@ void add_sum(Builder& b, const Node& node) {
   b.know([&] { is_proved = prove_sum(exact, form) ? 1 : 0; }, is_proved, form.scale_a, form.scale_b,
          form.offset);
   if (is_proved != 0) {
-    b.shared_step(copy_share(out.layout),
+    b.shared_step(row_share(out.layout, kSumCost),
                   [=, add = b.table().add](uint8_t* const* slots, int64_t first, int64_t last) {
                     const Layout& x = left.layout;
                     const Layout& z = right.layout;
@@ -175,17 +175,18 @@ void add_sum(Builder& b, const Node& node) {
     parts.a[static_cast<size_t>(q)] = exact.part_a(q - 128);
     parts.b[static_cast<size_t>(q)] = exact.part_b(q - 128);
   }
-  b.shared_step(copy_share(out.layout), [=](uint8_t* const* slots, int64_t first, int64_t last) {
-    const Layout& l = left.layout;
-    for (int64_t r = first; r < last; ++r) {
-      const uint8_t* x = slots[left.slot] + l.at(r / l.h, r % l.h);
-      const uint8_t* other = slots[right.slot] + right.layout.at(r / l.h, r % l.h);
-      uint8_t* y = slots[out.slot] + out.layout.at(r / l.h, r % l.h);
-      for (int64_t i = 0; i < l.w * l.c; ++i) {
-        y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
-      }
-    }
-  });
+  b.shared_step(
+      row_share(out.layout, kLookUpCost), [=](uint8_t* const* slots, int64_t first, int64_t last) {
+        const Layout& l = left.layout;
+        for (int64_t r = first; r < last; ++r) {
+          const uint8_t* x = slots[left.slot] + l.at(r / l.h, r % l.h);
+          const uint8_t* other = slots[right.slot] + right.layout.at(r / l.h, r % l.h);
+          uint8_t* y = slots[out.slot] + out.layout.at(r / l.h, r % l.h);
+          for (int64_t i = 0; i < l.w * l.c; ++i) {
+            y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
+          }
+        }
+      });
 }
 
 bool supports_unary(const Graph& g, const Node& node, bool) {
@@ -222,7 +223,7 @@ void add_quantize(Builder& b, const Node& node) {
   }
   const Slot in = b.outside_input(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.shared_step(copy_share(out.layout),
+  b.shared_step(row_share(out.layout, kSumCost),
                 [in, out, scale = scale_of(to), zero = zero_of(to), quantize = b.table().quantize](
                     uint8_t* const* slots, int64_t first, int64_t last) {
                   const Layout& l = out.layout;
@@ -242,9 +243,9 @@ void add_dequantize(Builder& b, const Node& node) {
   const ir::TensorType& from = b.graph().type(node.inputs[0]);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Slot out = b.outside_output(node.outputs[0]);
-  b.shared_step(copy_share(in.layout), [in, out, scale = scale_of(from), zero = zero_of(from) + 128,
-                                        dequantize = b.table().dequantize](
-                                           uint8_t* const* slots, int64_t first, int64_t last) {
+  b.shared_step(row_share(in.layout), [in, out, scale = scale_of(from), zero = zero_of(from) + 128,
+                                       dequantize = b.table().dequantize](
+                                          uint8_t* const* slots, int64_t first, int64_t last) {
     const Layout& l = in.layout;
     const int64_t n = l.w * l.c;
     auto* y = reinterpret_cast<float*>(slots[out]);
@@ -351,7 +352,7 @@ void add_channel_concat(Builder& b, const Node& node) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
     const Builder::Placed in = parts[i];
-    b.shared_step(copy_share(in.layout), [=](uint8_t* const* slots, int64_t begin, int64_t end) {
+    b.shared_step(row_share(in.layout), [=](uint8_t* const* slots, int64_t begin, int64_t end) {
       for_rows(in, out, slots, begin, end, [&](const uint8_t* x, uint8_t* y, int64_t) {
         const int64_t c = in.layout.c;
         for (int64_t p = 0; p < in.layout.w; ++p) {
@@ -380,11 +381,16 @@ void add_concat(Builder& b, const Node& node) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
     const int64_t bytes = g.type(node.inputs[i]).shape.product(axis, shape.rank());
+    constexpr int64_t kPiece = 4096;
+    const int64_t pieces = (bytes + kPiece - 1) / kPiece;
     b.shared_step(
-        {.units = images, .cost = kCopyCost * images * bytes},
+        {.units = images * pieces, .cost = kCopyCost * images * bytes},
         [=, in = parts[i].slot, to = out.slot](uint8_t* const* slots, int64_t begin, int64_t end) {
-          for (int64_t n = begin; n < end; ++n) {
-            rescale(slots[in] + n * bytes, slots[to] + first + n * row, bytes);
+          for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t n = unit / pieces;
+            const int64_t at = unit % pieces * kPiece;
+            rescale(slots[in] + n * bytes + at, slots[to] + first + n * row + at,
+                    std::min(kPiece, bytes - at));
           }
         });
     first += bytes;
@@ -423,9 +429,10 @@ void add_softmax(Builder& b, const Node& node) {
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
   const int64_t rows = in.layout.images * in.layout.h;
-  b.step([t, in, out, rows](uint8_t* const* slots) {
+  const Share units{.units = rows, .cost = kSumCost * rows * in.layout.w * in.layout.c};
+  b.shared_step(units, [t, in, out](uint8_t* const* slots, int64_t first, int64_t last) {
     const int64_t c = in.layout.c;
-    for_rows(in, out, slots, 0, rows, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
+    for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
       for (const uint8_t* end = x + bytes; x < end; x += c, y += c) {
         const int max = *std::max_element(x, x + c);
         int64_t sum = 0;

@@ -10,7 +10,8 @@
 namespace ew::kernels::EW_TARGET {
 
 inline constexpr int64_t kPanelBytes = 32 * 1024;  // of L1, for one panel of B
-inline constexpr int64_t kRowBlock = 96;           // rows of C per parallel task
+inline constexpr int64_t kRowBlock = 96;           // rows of C that meet all panels in turn
+inline constexpr size_t kFitsL2 = 256 * 1024;      // bytes of B that then stay in the L2 cache
 
 /// Products of so few rows only read B: its panels need not stay anywhere.
 inline constexpr int64_t kStreamedRows = 4;
@@ -126,7 +127,6 @@ inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
     return gemm_streamed<FloatElements>(g, g.b, pool);
   }
   const GemmPlan plan(g);
-  const int64_t row_blocks = ceil_div(g.m, kRowBlock);
   // Waking a thread costs microseconds: small products stay on this one.
   ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
   auto* space = static_cast<float*>(workspace);
@@ -139,21 +139,31 @@ inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
     pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, plan.panels.begin(p), width, space + offset);
     offset += g.k * width;
   }
-  parallel_for(wide, plan.panels.count * row_blocks, [&](int64_t task) {
-    const int64_t p = task / row_blocks;
-    const int64_t row = task % row_blocks * kRowBlock;
-    const int64_t rows = min_of(kRowBlock, g.m - row);
-    const float* b = g.b + plan.panels.begin(p);
+  // Pieces are tiles of rows.
+  const int64_t tiles = ceil_div(g.m, max_rows(plan.panels.width(0)));
+  const auto run = [&](int64_t panel, int64_t first, int64_t end) {
+    const int64_t row = g.m * first / tiles;
+    const int64_t rows = g.m * end / tiles - row;
+    const float* b = g.b + plan.panels.begin(panel);
     int64_t ldb = g.ldb;
-    if (plan.packs(p)) {
+    if (plan.packs(panel)) {
       // Packed panels lie one after the other: all of them, or the last one alone.
-      b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
-      ldb = plan.panels.width(p) * int64_t{kLanes};
+      b = packed + (plan.pack_all ? g.k * plan.panels.begin(panel) : 0);
+      ldb = plan.panels.width(panel) * int64_t{kLanes};
     }
     if constexpr (is_any_selected({"matmul"})) {
-      if (g.transpose_a) return gemm_block<true>(g, plan, p, b, ldb, row, rows);
+      if (g.transpose_a) return gemm_block<true>(g, plan, panel, b, ldb, row, rows);
     }
-    gemm_block<false>(g, plan, p, b, ldb, row, rows);
+    gemm_block<false>(g, plan, panel, b, ldb, row, rows);
+  };
+  const int64_t threads = thread_count(wide);
+  if (g.m <= kFewRows) {
+    return parallel_pieces(wide, plan.panels.count, tiles, threads > 1 ? 2 * threads : 1, run);
+  }
+  const bool fits = bytes_of(g.k * g.n) <= kFitsL2;
+  const int64_t bands = fits ? round_up(ceil_div(g.m, kRowBlock), threads) : threads;
+  parallel_pieces(wide, 1, tiles, bands, [&](int64_t, int64_t first, int64_t end) {
+    for (int64_t p = 0; p < plan.panels.count; ++p) run(p, first, end);
   });
 }
 
