@@ -19,6 +19,7 @@ struct AppOptions {
   std::vector<std::string> set;
   std::string state;
   std::string record;
+  std::string log_format = "text";
   bool is_dry_run = false;
   std::string from;
   std::string speed = "max";
@@ -49,6 +50,7 @@ Result<AgentOptions> agent_options(const AppOptions& o) {
   }
   options.state = o.state;
   options.record = o.record;
+  options.has_json_log = o.log_format == "json";
   if (!o.common.quiet) {
     options.log = [](std::string_view line) {
       std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
@@ -171,6 +173,10 @@ void add_run(CLI::App& app, int& exit_code) {
                o, exit_code, run);
   verb->add_flag("--dry-run", o->is_dry_run, "Show the plan with its memory and end");
   verb->add_option("--record", o->record, "Folder that keeps all input, for replay");
+  verb->add_option("--log", o->log_format,
+                   "Form of the lines on stderr: text, or json, an object a line with time, level, "
+                   "part, name and message")
+      ->check(CLI::IsMember({"text", "json"}));
 }
 
 void add_check(CLI::App& app, int& exit_code) {

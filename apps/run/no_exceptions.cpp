@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 namespace {
 
-[[noreturn]] void end(const char* why) {
+[[noreturn]] void give_up(const char* why) {
   constexpr char kName[] = "edgewise-run: ";
   static_cast<void>(!::write(STDERR_FILENO, kName, sizeof(kName) - 1));
   static_cast<void>(!::write(STDERR_FILENO, why, std::strlen(why)));
@@ -19,7 +20,7 @@ namespace {
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
   void* memory = nullptr;
-  if (::posix_memalign(&memory, alignment, bytes) != 0) end("out of memory");
+  if (::posix_memalign(&memory, alignment, bytes) != 0) give_up("out of memory");
   return memory;
 }
 
@@ -27,27 +28,30 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
 
 namespace std {
 
-void __throw_length_error(const char* why) { end(why); }
-void __throw_logic_error(const char* why) { end(why); }
-void __throw_out_of_range(const char* why) { end(why); }
-void __throw_out_of_range_fmt(const char* why, ...) { end(why); }
-void __throw_invalid_argument(const char* why) { end(why); }
-void __throw_bad_alloc() { end("out of memory"); }
-void __throw_bad_array_new_length() { end("out of memory"); }
-void __throw_bad_function_call() { end("a call of nothing"); }
-void __throw_system_error(int) { end("the system refused a thread"); }
-void terminate() noexcept { end("a call that must not fail failed"); }
+void __throw_length_error(const char* why) { give_up(why); }
+void __throw_logic_error(const char* why) { give_up(why); }
+void __throw_out_of_range(const char* why) { give_up(why); }
+void __throw_out_of_range_fmt(const char* why, ...) { give_up(why); }
+void __throw_invalid_argument(const char* why) { give_up(why); }
+void __throw_bad_alloc() { give_up("out of memory"); }
+void __throw_bad_array_new_length() { give_up("out of memory"); }
+void __throw_bad_function_call() { give_up("a call of nothing"); }
+void __throw_system_error(int) { give_up("the system refused a thread"); }
+// Asked, without type information, whether a shared object lies beside its count; the standard
+// library's would bring its exceptions along.
+bool _Sp_make_shared_tag::_S_eq(const type_info&) noexcept { return false; }
+void terminate() noexcept { give_up("a call that must not fail failed"); }
 
 }  // namespace std
 
 // What objects of the standard library that were compiled with exceptions refer to. Nothing is ever
 // thrown, so nothing calls these; with them the linker leaves the unwinder out.
 extern "C" {
-void __gxx_personality_v0() { end("an exception"); }
-void _Unwind_Resume() { end("an exception"); }
-void* __cxa_begin_catch(void*) noexcept { end("an exception"); }
-void __cxa_rethrow() { end("an exception"); }
-void __cxa_end_catch() { end("an exception"); }
+void __gxx_personality_v0() { give_up("an exception"); }
+void _Unwind_Resume() { give_up("an exception"); }
+void* __cxa_begin_catch(void*) noexcept { give_up("an exception"); }
+void __cxa_rethrow() { give_up("an exception"); }
+void __cxa_end_catch() { give_up("an exception"); }
 
 // Initialisation of a static variable of a function, once: this program has one thread.
 int __cxa_guard_acquire(unsigned char* is_done) { return *is_done == 0 ? 1 : 0; }

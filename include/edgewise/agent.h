@@ -19,6 +19,8 @@ struct AgentOptions {
   std::string state = "";   ///< folder for queue, ledger and token, instead of the file's
   std::string record = "";  ///< folder that keeps all input, for replay_app()
   std::function<void(std::string_view line)> log = {};
+  /// Lines of the log are JSON objects {time, level, part, name, message}.
+  bool has_json_log = false;
 };
 
 /// Runs an app until SIGTERM or SIGINT, or until all its sources have ended and everything is

@@ -7,9 +7,13 @@
 #include "agent/storage.h"
 
 namespace ew::agent {
-
 Status Agent::Impl::open() {
-  EW_TRY(loop, host::EventLoop::create());
+  links = std::move(options.links);
+  if (links) {
+    loop = std::move(links->loop);
+  } else {
+    EW_TRY(loop, host::EventLoop::create());
+  }
   if (options.load_again) EW_TRY_VOID(loop->on_signal(SIGHUP, [this] { reload(); }));
   // Before the logs start their threads, which must not take them.
   for (const int number : {SIGTERM, SIGINT}) {
@@ -20,6 +24,7 @@ Status Agent::Impl::open() {
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger", storage));
   EW_TRY(operate, Operate::create(*app));
+  EW_TRY(tracer, Tracer::create(*app));
   if (operate) options.load_model = operate->timed(options.load_model);
   std::vector<Error> errors;
   pipeline = Pipeline::build(*app, options.load_model, *ledger, errors);
@@ -31,14 +36,17 @@ Status Agent::Impl::open() {
   for (size_t i = 0; i < app->models.size(); ++i) {
     const ModelRunner& model = *pipeline->models()[i];
     if (model.fallback_reason().empty()) continue;
-    log(str("model ", app->models[i].name, ": runs on ", model.device(), ", not on ",
-            app->models[i].device, ": ", model.fallback_reason()));
+    log("model", app->models[i].name,
+        str("runs on ", model.device(), ", not on ", app->models[i].device, ": ",
+            model.fallback_reason()),
+        LogLevel::kWarning);
   }
   player = std::make_unique<JournalPlayer>(*app, *pipeline, *ledger);
   for (size_t i = 0; i < app->sources.size(); ++i) {
     auto entrance = std::make_unique<Entrance>();
     entrance->agent = this;
     entrance->number = i;
+    entrance->words = link_words(app->sources[i].settings);
     EW_TRY(entrance->source,
            app->sources[i].type->create(app->sources[i].settings, app->sources[i].name));
     is_durable = is_durable || entrance->source->is_durable();
@@ -81,7 +89,7 @@ Status Agent::Impl::open_journal() {
   DroppedOutputs dropped;
   std::string damage;
   Result<Snapshot> stored = read_newest_snapshot(files, app->state + "/snapshot", storage, damage);
-  if (!damage.empty()) log(damage);
+  if (!damage.empty()) log("state", "", damage, LogLevel::kError);
   const bool is_damaged = !stored.ok() && stored.error().code == ErrorCode::kInvalidData;
   if (!stored.ok() && !(is_damaged && is_durable)) return stored.error();
   const Snapshot before = stored.ok() ? std::move(*stored) : Snapshot{};
@@ -97,15 +105,17 @@ Status Agent::Impl::open_journal() {
     log.minimum_next_sequence = std::max(journal_cursor->get(0), before.journal_sequence) + 1;
     log.post = [this](std::function<void()> call) { loop->post(std::move(call)); };
     log.on_committed = [this](uint64_t sequence) { committed(sequence); };
-    log.on_error = [this](const Error& error) { this->log("journal: " + error.message); };
+    log.on_error = [this](const Error& error) {
+      this->log("journal", "", error.message, LogLevel::kError);
+    };
     EW_TRY(journal, host::DurableLog::open(files, log));
     if (is_damaged) {
       // The first one that was written: the journal still has everything.
       if (journal->stats().first_sequence > 1) return stored.error();
-      this->log(stored.error().message);
+      this->log("state", "", stored.error().message, LogLevel::kError);
     }
     for (const std::string& finding : journal->recovery().findings)
-      this->log("journal: " + finding);
+      this->log("journal", "", finding, LogLevel::kError);
     EW_TRY_VOID(read_dropped(*journal, before.journal_sequence + 1, dropped));
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
@@ -119,7 +129,7 @@ Status Agent::Impl::open_journal() {
           .key = storage,
           .dropped = dropped[{sink.name, lane}],
           .note_dropped = {},
-          .log = [this](const std::string& line) { log(line); }};
+          .log = options.log};
       if (is_durable) {
         store.note_dropped = [this, name = sink.name, lane](uint64_t first, uint64_t last,
                                                             DropReason reason) {
@@ -153,13 +163,15 @@ Status Agent::Impl::replay() {
     const auto read =
         journal->read(played_sequence + 1, [&](uint64_t sequence, int64_t, host::Bytes bytes) {
           const Status played = player->play(host::as_text(bytes));
-          if (!played.ok()) log(str("journal record ", sequence, ": ", played.error().message));
+          if (!played.ok())
+            log("journal", str("record ", sequence), played.error().message, LogLevel::kError);
           played_sequence = sequence;
           return true;
         });
     if (!read.ok()) return read.error();
     for (const host::SequenceRange& lost : read->lost) {
-      log(str("journal: records ", lost.first, " to ", lost.last, " are damaged"));
+      log("journal", "", str("records ", lost.first, " to ", lost.last, " are damaged"),
+          LogLevel::kError);
     }
   } else {
     // The state was written at a clean stop; after this start it is old.
@@ -179,7 +191,9 @@ Status Agent::Impl::replay() {
                             : is_durable      ? DropReason::kDisk
                                               : DropReason::kCrash;
   const uint64_t lost = ledger->settle_unheld(held, reason);
-  if (lost > 0) log(str("ledger: ", lost, " inputs are dropped: ", to_string(reason)));
+  if (lost > 0) {
+    log("ledger", "", str(lost, " inputs are dropped: ", to_string(reason)), LogLevel::kWarning);
+  }
   for (const auto& outbox : pipeline->outboxes()) {
     outbox->set_replaying(false);
     outbox->settle_unheld(reason);
@@ -192,8 +206,7 @@ Status Agent::Impl::replay() {
 Status Agent::Impl::start_connections() {
   for (const auto& outbox : pipeline->outboxes()) {
     outbox->on_state = [this](const Outbox& which, LinkState state, std::string_view detail) {
-      log(str("sink ", which.options().name, ": ", link_state_name(state),
-              detail.empty() ? "" : ": ", detail));
+      log_link("sink", which.options().name, state, detail);
     };
     outbox->on_settled = [this] {
       update_pause();
@@ -210,12 +223,23 @@ Status Agent::Impl::start_connections() {
     };
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
-    EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
-    sinks.push_back(std::move(sink));
+    sink_words.push_back(link_words(app->sinks[i].settings));
+    std::unique_ptr<Sink> kept = links ? links->take_sink(app->sinks[i].name) : nullptr;
+    const bool is_kept = kept != nullptr;
+    if (is_kept) {
+      sinks.push_back(std::move(kept));
+    } else {
+      EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
+      sinks.push_back(std::move(sink));
+    }
     Outbox& outbox = *pipeline->outboxes()[i];
     outbox.store_while_away(!is_durable);
     outbox.attach(sinks.back().get());
-    EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    if (is_kept) {
+      sinks.back()->go_on({*loop, outbox});
+    } else {
+      EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    }
     outbox.pump();
   }
   if (journal) {
@@ -223,25 +247,53 @@ Status Agent::Impl::start_connections() {
     encode_sources(encoded, *app);
     store(nullptr, 0);
   }
+  if (tracer) tracer->start(*loop, [this] { return clock(); }, options.log);
   if (operate) EW_TRY_VOID(start_operate());
+  watch_outputs();
   if (options.start_beside) {
     EW_TRY(beside, options.start_beside(*loop));
   }
   tick();
   for (const auto& entrance : entrances) {
-    EW_TRY_VOID(entrance->source->start({*loop, *entrance,
-                                         is_durable ? player->positions()[entrance->number] : 0,
-                                         player->requests(entrance->number)}));
+    const SourceContext context{*loop, *entrance,
+                                is_durable ? player->positions()[entrance->number] : 0,
+                                player->requests(entrance->number)};
+    const std::string& name = app->sources[entrance->number].name;
+    if (std::unique_ptr<Source> kept = links ? links->take_source(name) : nullptr) {
+      entrance->source = std::move(kept);
+      entrance->source->go_on(context);
+    } else {
+      EW_TRY_VOID(entrance->source->start(context));
+    }
   }
+  links.reset();
   return {};
+}
+
+void Agent::Impl::watch_outputs() {
+  if (!operate && !tracer) return;
+  for (size_t i = 0; i < pipeline->outboxes().size(); ++i) {
+    Outbox& outbox = *pipeline->outboxes()[i];
+    outbox.on_delivered = [this, i](uint64_t ticket, int64_t queued_us) {
+      if (operate) operate->note_delivered(i, std::max<int64_t>(clock() - queued_us, 0));
+      if (tracer) tracer->settled(app->sinks[i].name, ticket, true);
+    };
+    if (!tracer) continue;
+    outbox.on_queued = [this, i](uint64_t ticket, const std::string& route) {
+      tracer->queued(app->sinks[i].name, ticket, route);
+    };
+    outbox.on_dropped = [this, i](uint64_t ticket) {
+      tracer->settled(app->sinks[i].name, ticket, false);
+    };
+  }
 }
 
 Status Agent::Impl::start_operate() {
   OperateView view{.loop = *loop, .app = *app, .pipeline = *pipeline, .ledger = *ledger};
   view.journal = journal.get();
   view.source_state = [this](size_t source) { return entrances[source]->state; };
-  view.now_us = [this] { return clock(); };
-  view.log = [this](const std::string& line) { log(line); };
+  view.tracer = tracer.get();
+  view.log = options.log;
   view.bundle_json = options.bundle_json;
   view.bundle_metrics = options.bundle_metrics;
   for (const auto& entrance : entrances) {

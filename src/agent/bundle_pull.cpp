@@ -5,6 +5,7 @@
 #include <random>
 
 #include "agent/background.h"
+#include "agent/http_target.h"
 #include "agent/mqtt_settings.h"
 #include "base/file.h"
 #include "host/http_client.h"
@@ -15,57 +16,34 @@ namespace {
 
 /// A packet's topic and properties beside the bundle.
 constexpr size_t kPacketExtraBytes = 128 << 10;
-constexpr int64_t kMaxRetryAfterUs = 3'600'000'000;
 
 /// Takes what pulled: on the loop's thread.
 using TakeBundle = std::function<void(std::string bytes, std::string from)>;
-using Log = std::function<void(const std::string& line)>;
 
 /// Asks a URL again and again; a server that knows the ETag answers 304.
 class HttpPull {
  public:
   static Result<std::unique_ptr<HttpPull>> create(host::EventLoop& loop, const Settings& s,
                                                   uint64_t max_bytes, PullState& state,
-                                                  TakeBundle take, Log log) {
-    const auto url = host::parse_http_url(s.text("url"));
-    if (!url.ok()) return s.error("url", url.error().message);
-    host::HttpClientOptions options;
-    options.host = url->host;
-    options.port = url->port;
-    options.limits.max_body_bytes = max_bytes + kMaxBundleHead;
-    if (url->uses_tls) {
-      const Settings tls = s.map("tls");
-      auto context = host::create_tls_context({.ca_file = tls.text("ca"),
-                                               .certificate_file = tls.text("certificate"),
-                                               .key_file = tls.text("key"),
-                                               .accepts_anyone = tls.flag("insecure")});
-      if (!context.ok()) return s.error("tls", context.error().message);
-      options.tls = std::move(*context);
-    }
-    std::string token;
-    if (s.has("token_file")) {
-      const auto content = read_file(s.text("token_file"), 65536);
-      if (!content.ok()) return s.error("token_file", content.error().message);
-      token.assign(content->begin(), content->end());
-      token.resize(std::min(token.find_first_of("\r\n"), token.size()));
-    }
-    return std::unique_ptr<HttpPull>(
-        new HttpPull(loop, std::move(options), url->path, s.text("url"), std::move(token),
-                     s.duration_us("every"), state, std::move(take), std::move(log)));
+                                                  TakeBundle take, LogTo log) {
+    EW_TRY(HttpTarget target, read_http_target(s));
+    target.client.limits.max_body_bytes = max_bytes + kMaxBundleHead;
+    return std::unique_ptr<HttpPull>(new HttpPull(loop, std::move(target), s.text("url"),
+                                                  s.duration_us("every"), state, std::move(take),
+                                                  std::move(log)));
   }
   ~HttpPull() { loop_.cancel(timer_); }
   HttpPull(const HttpPull&) = delete;
   HttpPull& operator=(const HttpPull&) = delete;
 
  private:
-  HttpPull(host::EventLoop& loop, host::HttpClientOptions options, std::string path,
-           std::string url, std::string token, int64_t every_us, PullState& state, TakeBundle take,
-           Log log)
+  HttpPull(host::EventLoop& loop, HttpTarget target, std::string url, int64_t every_us,
+           PullState& state, TakeBundle take, LogTo log)
       : loop_(loop),
-        client_(loop, std::move(options)),
-        path_(std::move(path)),
+        client_(loop, std::move(target.client)),
+        path_(std::move(target.path)),
+        headers_(std::move(target.headers)),
         url_(std::move(url)),
-        token_(std::move(token)),
         every_us_(every_us),
         state_(state),
         take_(std::move(take)),
@@ -76,8 +54,8 @@ class HttpPull {
   void ask() {
     host::HttpRequest request;
     request.path = path_;
+    request.headers = headers_;
     if (!state_.etag.empty()) request.headers.add("If-None-Match", state_.etag);
-    if (!token_.empty()) request.headers.add("Authorization", "Bearer " + token_);
     const Status sent = client_.send(
         std::move(request), [this](Result<host::HttpResponse> answer) { answered(answer); });
     if (!sent.ok()) next(sent.error().message, 0);
@@ -100,7 +78,10 @@ class HttpPull {
 
   /// Faults are logged when they begin, and their end.
   void next(const std::string& fault, int64_t least_us) {
-    if (fault != fault_) log_(str("bundle: ", url_, ": ", fault.empty() ? "answers again" : fault));
+    if (fault != fault_) {
+      log_({fault.empty() ? LogLevel::kInfo : LogLevel::kWarning, "bundle", url_,
+            fault.empty() ? "answers again" : fault});
+    }
     fault_ = fault;
     const auto more = static_cast<uint64_t>(every_us_ / 8 + 1);
     const int64_t pause = every_us_ + static_cast<int64_t>(random_() % more);
@@ -110,12 +91,12 @@ class HttpPull {
   host::EventLoop& loop_;
   host::HttpClient client_;
   std::string path_;
+  host::HttpHeaders headers_;
   std::string url_;
-  std::string token_;
   int64_t every_us_;
   PullState& state_;
   TakeBundle take_;
-  Log log_;
+  LogTo log_;
   std::string fault_;
   std::minstd_rand random_{std::random_device{}()};
   host::EventLoop::TimerId timer_;
@@ -124,7 +105,7 @@ class HttpPull {
 class MqttPull final : private host::MqttHandler {
  public:
   static Result<std::unique_ptr<MqttPull>> create(host::EventLoop& loop, const Settings& s,
-                                                  uint64_t max_bytes, TakeBundle take, Log log) {
+                                                  uint64_t max_bytes, TakeBundle take, LogTo log) {
     EW_TRY(host::MqttOptions options, mqtt_connection(s, "bundle"));
     const std::string topic = s.text("topic");
     if (topic.empty() || !host::is_mqtt_text(topic)) {
@@ -139,7 +120,7 @@ class MqttPull final : private host::MqttHandler {
   }
 
  private:
-  MqttPull(TakeBundle take, Log log) : take_(std::move(take)), log_(std::move(log)) {}
+  MqttPull(TakeBundle take, LogTo log) : take_(std::move(take)), log_(std::move(log)) {}
 
   void on_message(const host::MqttMessage& message) override {
     // An empty retained message is how a server is told to forget one.
@@ -149,21 +130,25 @@ class MqttPull final : private host::MqttHandler {
     if (message.ack_token != 0) client_->acknowledge(message.ack_token);
   }
   void on_oversized(std::string_view topic, size_t bytes) override {
-    log_(str("bundle: mqtt ", topic, ": ", bytes, " bytes are above the limit (max_size)"));
+    log_({LogLevel::kError, "bundle", "mqtt",
+          str(topic, ": ", bytes, " bytes are above the limit (max_size)")});
   }
   void on_subscription_refused(const std::string& filter, const std::string& why) override {
-    log_(str("bundle: mqtt: cannot subscribe to ", filter, ": ", why));
+    log_({LogLevel::kError, "bundle", "mqtt", str("cannot subscribe to ", filter, ": ", why)});
   }
   void on_connected(bool) override { tell(""); }
   void on_disconnected(const Error& error) override { tell(error.message); }
 
   void tell(const std::string& fault) {
-    if (fault != fault_) log_(str("bundle: mqtt: ", fault.empty() ? "connected" : fault));
+    if (fault != fault_) {
+      log_({fault.empty() ? LogLevel::kInfo : LogLevel::kWarning, "bundle", "mqtt",
+            fault.empty() ? "connected" : fault});
+    }
     fault_ = fault;
   }
 
   TakeBundle take_;
-  Log log_;
+  LogTo log_;
   std::string fault_;
   std::unique_ptr<host::MqttClient> client_;
 };
@@ -172,7 +157,7 @@ class MqttPull final : private host::MqttHandler {
 
 class BundlePull::Impl {
  public:
-  Impl(host::EventLoop& loop, const Device& device, ApplyBundle apply, PullState& state, Log log)
+  Impl(host::EventLoop& loop, const Device& device, ApplyBundle apply, PullState& state, LogTo log)
       : loop_(loop),
         device_(device),
         apply_(std::move(apply)),
@@ -227,12 +212,12 @@ class BundlePull::Impl {
     if (!done.ok()) {
       ++state_.refused;
       state_.last_refusal = str(from, ": ", done.error().message);
-      log_("bundle: refused: " + state_.last_refusal);
+      log_({LogLevel::kError, "bundle", "", "refused: " + state_.last_refusal});
     } else if (done->version == 0) {
       ++state_.unchanged;
     } else {
       ++state_.applied;
-      log_(str("bundle: applied version ", done->version, " from ", from));
+      log_({LogLevel::kInfo, "bundle", "", str("applied version ", done->version, " from ", from)});
     }
     // This call came from the worker, which may be replaced once it has returned.
     loop_.post([this, is_alive = std::weak_ptr<bool>(is_alive_)] {
@@ -244,7 +229,7 @@ class BundlePull::Impl {
   const Device& device_;
   ApplyBundle apply_;
   PullState& state_;
-  Log log_;
+  LogTo log_;
   std::optional<Job> waiting_;
   bool is_working_ = false;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
@@ -256,9 +241,9 @@ class BundlePull::Impl {
 BundlePull::BundlePull(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 BundlePull::~BundlePull() = default;
 
-Result<std::unique_ptr<BundlePull>> BundlePull::create(
-    host::EventLoop& loop, const Device& device, ApplyBundle apply, PullState& state,
-    std::function<void(const std::string& line)> log) {
+Result<std::unique_ptr<BundlePull>> BundlePull::create(host::EventLoop& loop, const Device& device,
+                                                       ApplyBundle apply, PullState& state,
+                                                       LogTo log) {
   if (!device.settings.has("pull")) return std::unique_ptr<BundlePull>();
   auto impl = std::make_unique<Impl>(loop, device, std::move(apply), state, std::move(log));
   EW_TRY_VOID(impl->start());

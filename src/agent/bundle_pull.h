@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/device.h"
+#include "agent/log_line.h"
 #include "host/event_loop.h"
 
 namespace ew::agent {
@@ -27,9 +28,8 @@ using ApplyBundle = std::function<Result<BundleManifest>(const host::File& bundl
 class BundlePull {
  public:
   /// Null without `pull:`. `state` outlives it. Errors: kInvalidData for settings that cannot be.
-  static Result<std::unique_ptr<BundlePull>> create(
-      host::EventLoop& loop, const Device& device, ApplyBundle apply, PullState& state,
-      std::function<void(const std::string& line)> log);
+  static Result<std::unique_ptr<BundlePull>> create(host::EventLoop& loop, const Device& device,
+                                                    ApplyBundle apply, PullState& state, LogTo log);
   ~BundlePull();
 
   class Impl;

@@ -122,7 +122,9 @@ class FileLaneStore final : public LaneStore {
     log.segment_bytes = std::clamp<uint64_t>(options_.max_disk_bytes / 16, 4096, uint64_t{8} << 20);
     EW_TRY(log_, DurableLog::open(files_, log));
     if (!options_.log) return {};
-    for (const std::string& finding : log_->recovery().findings) options_.log("queue: " + finding);
+    for (const std::string& finding : log_->recovery().findings) {
+      options_.log({LogLevel::kError, "queue", options_.sink, finding});
+    }
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/journal.h"
+#include "agent/log_line.h"
 #include "agent/outbox.h"
 #include "host/cursor_file.h"
 #include "host/durable_log.h"
@@ -21,8 +22,7 @@ struct LaneStoreOptions {
   std::vector<DroppedRange> dropped;  ///< before the restart
   /// Writes a note that outputs were dropped to the journal; empty where there is none.
   std::function<void(uint64_t first, uint64_t last, DropReason reason)> note_dropped;
-  /// Takes what was found damaged; empty: nobody asks.
-  std::function<void(const std::string& line)> log;
+  LogTo log = read_by_nobody;  ///< takes what was found damaged
 };
 
 /// Opens what is there; the log itself is made when something must wait for the first time.

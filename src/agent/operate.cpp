@@ -1,8 +1,8 @@
 #include "agent/operate.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 namespace ew::agent {
@@ -30,11 +30,9 @@ class TimedRunner final : public ModelRunner {
   size_t output_size() const override { return inner_->output_size(); }
   std::vector<size_t> output_sizes() const override { return inner_->output_sizes(); }
   void run(std::span<const float> input, std::span<float> output) override {
-    const auto begin = std::chrono::steady_clock::now();
+    const int64_t begin = steady_clock_us();
     inner_->run(input, output);
-    times_.add_us(std::chrono::duration_cast<std::chrono::microseconds>(
-                      std::chrono::steady_clock::now() - begin)
-                      .count());
+    times_.add_us(steady_clock_us() - begin);
   }
   std::string device() const override { return inner_->device(); }
   std::string fallback_reason() const override { return inner_->fallback_reason(); }
@@ -112,7 +110,7 @@ Status Operate::open_tokens() {
     // Readable by the agent's user only, as all files of the state folder.
     const std::string file = view_->app.state + "/token-" + to_string(created.role);
     EW_TRY_VOID(host::replace_file(files, file, host::as_bytes(created.token + "\n")));
-    view_->log(str("http: token to ", to_string(created.role), " is in ", file));
+    log(str("token to ", to_string(created.role), " is in ", file));
   }
   return {};
 }
@@ -144,16 +142,13 @@ Status Operate::start(OperateView view) {
     rule->consumers.push_back({taps_.back().get(), 0});
   }
   for (const auto& outbox : view_->pipeline.outboxes()) {
-    host::LatencyHistogram& times = metrics_.histogram(
+    delivered_.push_back(&metrics_.histogram(
         "edgewise_latency_seconds", "Time since a message arrived, by the stage that it has passed",
-        {{"stage", "delivered"}, {"sink", outbox->options().name}});
-    outbox->on_delivered = [this, &times](int64_t queued_us) {
-      times.add_us(std::max<int64_t>(view_->now_us() - queued_us, 0));
-    };
+        {{"stage", "delivered"}, {"sink", outbox->options().name}}));
   }
   metrics_.before_text([this] { update_metrics(); });
   add_routes();
-  view_->log(str("http: ", settings_.text("host"), " port ", server_->port()));
+  log(str(settings_.text("host"), " port ", server_->port()));
   return {};
 }
 

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "agent/command_door.h"
+#include "agent/log_line.h"
 #include "agent/pipeline.h"
+#include "agent/tracer.h"
 #include "host/durable_log.h"
 #include "host/http_server.h"
 #include "host/metrics.h"
@@ -23,9 +25,9 @@ struct OperateView {
   Ledger& ledger;
   const host::DurableLog* journal = nullptr;  ///< null: nothing is stored
   CommandDoor* door = nullptr;
+  const Tracer* tracer = nullptr;  ///< null: nothing is traced
   std::function<LinkState(size_t source)> source_state{};
-  std::function<int64_t()> now_us{};  ///< the app's clock
-  std::function<void(const std::string& line)> log{};
+  LogTo log = read_by_nobody;
   /// Of a device that runs bundles; else empty.
   std::function<std::string()> bundle_json{};
   std::function<void(host::Metrics&)> bundle_metrics{};
@@ -45,12 +47,16 @@ class Operate {
   uint16_t port() const;
 
   void note_processed(int64_t us) { processed_.add_us(us); }
+  void note_delivered(size_t sink, int64_t us) { delivered_[sink]->add_us(us); }
   void note_snapshot(size_t bytes);
 
  private:
   class EventTap;
   explicit Operate(const Settings& settings);
   Status open_tokens();
+  void log(std::string_view message) const {
+    view_->log({.part = "http", .name = {}, .message = message});
+  }
   void add_routes();
   void update_metrics();
   void update_ledger_metrics();
@@ -65,6 +71,7 @@ class Operate {
   Settings settings_;
   host::Metrics metrics_;
   host::LatencyHistogram& processed_;
+  std::vector<host::LatencyHistogram*> delivered_;  ///< by sink, since start()
   std::unique_ptr<OperateView> view_;
   std::unique_ptr<host::AccessTokens> tokens_;
   std::unique_ptr<host::TlsContext> tls_;

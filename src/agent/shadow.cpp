@@ -1,19 +1,18 @@
 #include "agent/shadow.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 namespace ew::agent {
 namespace {
 
 double run_us(ModelRunner& model, std::span<const float> input, std::span<float> output) {
-  const auto begin = std::chrono::steady_clock::now();
+  const int64_t begin = steady_clock_ns();
   model.run(input, output);
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
-      .count();
+  return static_cast<double>(steady_clock_ns() - begin) / 1000;
 }
 
 std::string settings_text(const Settings& s) {

@@ -69,6 +69,10 @@ class Sink {
   virtual void hurry() { flush(); }
   /// Unanswered outputs stay with the agent.
   virtual void stop() = 0;
+  /// As Source::move_to(), when all that was sent is answered.
+  virtual bool move_to([[maybe_unused]] host::EventLoop& loop) { return false; }
+  /// Behind move_to(), in place of start().
+  virtual void go_on([[maybe_unused]] const SinkContext& context) {}
   /// Whether the receiver acknowledges. Where not, handing over counts as delivery.
   virtual bool is_acknowledged() const { return false; }
 };

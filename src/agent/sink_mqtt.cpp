@@ -151,6 +151,18 @@ class MqttSink final : public Sink, private host::MqttHandler {
     alive_.reset();
   }
   bool is_acknowledged() const override { return qos_ > 0 || batches_; }
+  bool move_to(host::EventLoop& loop) override {
+    if (!client_->is_connected() || (batches_ && !batches_->is_empty()) || !sent_.empty()) {
+      return false;
+    }
+    forget_wait();
+    loop_ = &loop;
+    return client_->move_to(loop).ok();
+  }
+  void go_on(const SinkContext& context) override {
+    outlet_ = &context.outlet;
+    outlet_->set_state(LinkState::kConnected, kStillConnected);
+  }
 
  private:
   void on_connected(bool) override {

@@ -1,6 +1,5 @@
 // `type: audio`: sound of a microphone through ALSA, read on a thread of its own.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "agent/source.h"
 #include "agent/tensor_payload.h"
 #include "agent/value.h"
+#include "base/clock.h"
 #include "base/plugin.h"
 
 namespace ew::agent {
@@ -79,12 +79,6 @@ constexpr WordDef kWords[] = {
      .fallback = "drop_oldest",
      .choices = kPolicies},
 };
-
-int64_t system_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 struct AudioPlan {
   AudioAddress address;
@@ -167,7 +161,7 @@ class AudioSource final : public Source {
   void note_overrun() {
     size_t lost = 0;
     if (base_us_ != kNoTime) {
-      const int64_t behind_us = system_us() - time_us();
+      const int64_t behind_us = system_clock_us() - time_us();
       if (behind_us > 0) lost = static_cast<size_t>(behind_us * plan_.address.rate / 1'000'000);
     }
     const size_t records = std::max<size_t>(1, (window_.size() + lost) / plan_.step);
@@ -177,7 +171,7 @@ class AudioSource final : public Source {
 
   void take(std::span<const int16_t> samples) {
     since_base_ += samples.size();
-    const int64_t now = system_us();
+    const int64_t now = system_clock_us();
     if (base_us_ == kNoTime || std::abs(time_us() - now) > kMaxDriftUs) {
       base_us_ = now - span_us(since_base_);
     }

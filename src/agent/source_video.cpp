@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <charconv>
-#include <chrono>
 #include <optional>
 
 #include "agent/background.h"
@@ -13,6 +12,7 @@
 #include "agent/region.h"
 #include "agent/source.h"
 #include "agent/tensor_payload.h"
+#include "base/clock.h"
 #include "base/plugin.h"
 #include "host/yaml.h"
 
@@ -115,17 +115,6 @@ constexpr WordDef kWords[] = {
      .choices = kPolicies},
 };
 
-int64_t system_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 struct VideoPlan {
   VideoAddress address;
   std::string name;
@@ -201,7 +190,7 @@ class VideoSource final : public Source {
   Status read_on(BackOff& back_off) {
     int64_t due_us = 0;
     base_us_ = kNoTime;
-    begin_us_ = steady_us();
+    begin_us_ = steady_clock_us();
     for (;;) {
       EW_TRY(const std::optional<VideoPicture> picture, reader_->next());
       if (!picture || background_->is_stopping()) return {};
@@ -220,7 +209,7 @@ class VideoSource final : public Source {
     if (!plan_.is_file || plan_.speed == 0) return true;
     const int64_t at = begin_us_ + static_cast<int64_t>(static_cast<double>(time_us) / plan_.speed);
     // A wait may end early, by the queue's wake().
-    for (int64_t now = steady_us(); now < at; now = steady_us()) {
+    for (int64_t now = steady_clock_us(); now < at; now = steady_clock_us()) {
       if (!background_->wait(at - now)) return false;
     }
     return true;
@@ -231,7 +220,7 @@ class VideoSource final : public Source {
       if (base_us_ == kNoTime) base_us_ = plan_.start_us == kNoTime ? 0 : plan_.start_us;
       return base_us_ + time_us;
     }
-    const int64_t now = system_us();
+    const int64_t now = system_clock_us();
     if (base_us_ == kNoTime) {
       // Cameras whose clock is set tell when the first picture was taken.
       const int64_t start = reader_->start_us();

@@ -4,6 +4,7 @@
 #include "agent/pipeline.h"
 #include "agent/slots.h"
 #include "api/model_runner.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 namespace ew::api {
@@ -34,6 +35,13 @@ agent::Checked load_device_app(const std::string& folder, const std::string& app
   if (!state.empty() && state[0] != '/') checked.app->state = str(folder, "/data/", state);
   if (!options.state.empty()) checked.app->state = options.state;
   return checked;
+}
+
+agent::LogTo log_to(const AgentOptions& options) {
+  if (!options.log) return agent::read_by_nobody;
+  return [log = options.log, has_json = options.has_json_log](const agent::LogLine& line) {
+    log(has_json ? line.json(system_clock_us()) : line.text());
+  };
 }
 
 agent::Checked load_app_file(const std::string& path, const AgentOptions& options) {
@@ -72,6 +80,8 @@ std::vector<Error> faults_of(const agent::App& app) {
   const auto pipeline = agent::Pipeline::build(app, load_runner, **ledger, errors);
   const auto operate = agent::Operate::create(app);
   if (!operate.ok()) errors.push_back(operate.error());
+  const auto tracer = agent::Tracer::create(app);
+  if (!tracer.ok()) errors.push_back(tracer.error());
   for (const agent::SourcePlan& source : app.sources) {
     const auto made = source.type->create(source.settings, source.name);
     if (!made.ok()) errors.push_back(made.error());

@@ -6,12 +6,16 @@
 #include <vector>
 
 #include "agent/app.h"
+#include "agent/log_line.h"
 #include "edgewise/agent.h"
 
 namespace ew::api {
 
 /// The errors' messages, one a line.
 Error joined(const std::vector<Error>& errors);
+
+/// What the options' log takes: text, or JSON.
+agent::LogTo log_to(const AgentOptions& options);
 
 /// The app with the options' overrides and state folder; of a folder, the version of a device that
 /// is active.

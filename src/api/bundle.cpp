@@ -1,11 +1,11 @@
 #include "agent/bundle.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "agent/device.h"
 #include "api/app_file.h"
 #include "api/device.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "edgewise/bundle.h"
 
@@ -15,12 +15,6 @@ namespace {
 using host::Bytes;
 
 constexpr size_t kPiece = size_t{256} << 10;
-
-int64_t now_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 BundleInfo info_of(const agent::BundleHead& head) {
   const agent::BundleManifest& m = head.manifest;
@@ -116,7 +110,7 @@ Result<BundleInfo> create_bundle(const BundleSource& source, const std::string& 
   EW_TRY(const auto paths, files_of(*app, source));
   agent::BundleManifest manifest{.name = app->name,
                                  .version = source.version,
-                                 .created_s = now_s(),
+                                 .created_s = system_clock_us() / 1'000'000,
                                  .expires_s = 0,
                                  .target = source.target,
                                  .app = paths[0],

@@ -1,6 +1,5 @@
 #include "api/device.h"
 
-#include <chrono>
 #include <csignal>
 
 #include "agent/agent.h"
@@ -9,6 +8,7 @@
 #include "agent/schema.h"
 #include "api/app_file.h"
 #include "api/model_runner.h"
+#include "base/clock.h"
 #include "edgewise/bundle.h"
 
 namespace ew {
@@ -21,9 +21,7 @@ Result<agent::BundleManifest> apply_to_device(const agent::Device& device,
                               .now_s = 0,
                               .max_bytes = device.max_bytes,
                               .check = {}};
-  options.now_s = std::chrono::duration_cast<std::chrono::seconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count();
+  options.now_s = system_clock_us() / 1'000'000;
   options.check = [&](const std::string& app_file) -> Result<uint32_t> {
     const agent::Checked checked = load_device_app(device.folder, app_file, {});
     if (!checked.app) return joined(checked.errors);
@@ -44,14 +42,14 @@ constexpr int64_t kLookUs = 200'000;
 class DeviceRun {
  public:
   DeviceRun(agent::Device device, const AgentOptions& options)
-      : device_(std::move(device)), options_(options) {}
+      : device_(std::move(device)), options_(options), log_(api::log_to(options)) {}
 
   Status run() {
     // A second agent here would count as starts that failed.
     EW_TRY([[maybe_unused]] const auto lock, files_.lock(device_.folder + "/running"));
     for (bool is_reload = false;; is_reload = true) {
       EW_TRY(record_, agent::begin_start(files_, device_.folder));
-      if (record_.note != note_) log("bundle: " + record_.note);
+      if (record_.note != note_) log(record_.note);
       note_ = record_.note;
       if (record_.active.version == 0 && device_.settings.has("pull")) {
         EW_TRY(const bool goes_on, wait_for_first());
@@ -62,7 +60,7 @@ class DeviceRun {
         return make_error(ErrorCode::kNotFound, device_.folder,
                           ": holds no app yet; edgewise bundle apply brings one");
       }
-      log(str("bundle: version ", record_.active.version, " of ", record_.name,
+      log(str("version ", record_.active.version, " of ", record_.name,
               record_.is_trial ? ", on trial" : ""));
       const Result<bool> goes_on = run_version(is_reload);
       if (goes_on.ok() && !*goes_on) return {};
@@ -75,8 +73,8 @@ class DeviceRun {
   }
 
  private:
-  void log(const std::string& line) const {
-    if (options_.log) options_.log(line);
+  void log(std::string_view message, agent::LogLevel level = agent::LogLevel::kInfo) const {
+    log_({level, "bundle", "", message});
   }
 
   /// True if another version is to run next.
@@ -86,8 +84,9 @@ class DeviceRun {
     agent::AgentOptions options;
     options.record_folder = options_.record;
     options.load_model = api::load_runner;
-    options.log = options_.log;
+    options.log = log_;
     options.is_reload = is_reload;
+    options.links = std::move(links_);
     options.takes_any_next = true;
     options.stamp_now = [this, version] { return stamp(version); };
     options.stamp = std::to_string(version);
@@ -112,6 +111,7 @@ class DeviceRun {
     EW_TRY(const auto agent, agent::Agent::create(std::move(app), std::move(options)));
     EW_TRY_VOID(agent->run());
     const bool goes_on = agent->take_next() != nullptr;
+    links_ = agent->take_links();
     if (is_open) EW_TRY_VOID(agent::forget_start(files_, device_.folder, version));
     return goes_on;
   }
@@ -121,13 +121,13 @@ class DeviceRun {
            agent::BundlePull::create(
                loop, device_,
                [this](const host::File& bundle) { return api::apply_to_device(device_, bundle); },
-               pulled_, [this](const std::string& line) { log(line); }));
+               pulled_, log_));
     return std::shared_ptr<void>(std::move(made));
   }
 
   /// False if it was told to stop.
   Result<bool> wait_for_first() {
-    log("bundle: there is none yet; waiting for the first");
+    log("there is none yet; waiting for the first");
     EW_TRY(const auto loop, host::EventLoop::create());
     bool is_stopped = false;
     for (const int number : {SIGTERM, SIGINT}) {
@@ -193,24 +193,27 @@ class DeviceRun {
   bool accept(uint64_t version) const {
     // While a bundle is unpacked, the folder is locked, and the loop must not wait for that.
     const Status done = agent::accept_trial(files_, device_.folder, version);
-    if (done.ok()) log(str("bundle: version ", version, " has proved itself"));
+    if (done.ok()) log(str("version ", version, " has proved itself"));
     return done.ok();
   }
 
   bool give_up(const std::string& why) const {
     const Result<bool> done =
         agent::give_up_trial(files_, device_.folder, record_.active.version, why);
-    if (!done.ok()) log("bundle: " + done.error().message);
-    if (done.ok() && !*done) log("bundle: there is no earlier version to return to: " + why);
+    if (!done.ok()) log(done.error().message, agent::LogLevel::kError);
+    if (done.ok() && !*done)
+      log("there is no earlier version to return to: " + why, agent::LogLevel::kError);
     return done.ok() && *done;
   }
 
   host::FileSystem& files_ = host::real_file_system();
   agent::Device device_;
   const AgentOptions& options_;
+  agent::LogTo log_;
   agent::SlotRecord record_;
   std::string note_;
   agent::PullState pulled_;
+  std::shared_ptr<agent::KeptLinks> links_;  ///< of the version that ran before
 };
 
 }  // namespace

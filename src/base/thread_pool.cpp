@@ -13,7 +13,7 @@ namespace {
 
 // Loops of one inference follow each other within microseconds; a sleeping thread takes some fifty
 // to wake.
-constexpr auto kSpin = std::chrono::microseconds(100);
+constexpr auto kSpin = std::chrono::microseconds(50);
 
 void pause_briefly() {
 #if defined(__x86_64__)

@@ -9,10 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/sanitizer.h"
 
 namespace ew::formats {
@@ -20,13 +20,6 @@ namespace {
 
 constexpr int kChildPipe = 3;
 constexpr size_t kBuffer = 65536;
-
-int64_t now_ms() {
-  using std::chrono::steady_clock;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             steady_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Address space in use, or -1 where /proc is missing.
 int64_t address_space_bytes() {
@@ -95,7 +88,7 @@ LimitedChild::LimitedChild(pid_t pid, int pipe, int wall_seconds)
     : pid_(pid),
       pipe_(pipe),
       wall_seconds_(wall_seconds),
-      deadline_ms_(now_ms() + int64_t{wall_seconds} * 1000) {}
+      deadline_ms_(steady_clock_us() / 1000 + int64_t{wall_seconds} * 1000) {}
 
 LimitedChild::LimitedChild(LimitedChild&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
@@ -118,7 +111,7 @@ Status LimitedChild::receive(std::span<uint8_t> target) {
       continue;
     }
     pollfd ready{pipe_, POLLIN, 0};
-    const int64_t left = deadline_ms_ - now_ms();
+    const int64_t left = deadline_ms_ - steady_clock_us() / 1000;
     const int polled = left > 0 ? ::poll(&ready, 1, static_cast<int>(left)) : 0;
     if (polled < 0 && errno == EINTR) continue;
     if (polled == 0) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "host/log_segments.h"
 #include "host/plugin/sodium_plugin.h"
@@ -39,12 +40,6 @@ struct PendingBatch {
     }
   }
 };
-
-int64_t real_clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Tells the newest committed number on the owner's thread, by one posted call at a time.
 struct Notifier {
@@ -270,7 +265,7 @@ Result<std::unique_ptr<DurableLog>> DurableLog::open(FileSystem& files, LogOptio
         "log: expected a directory, max_pending_bytes up to 48 MiB and "
         "segment_bytes from 4096");
   }
-  if (!options.system_clock_ms) options.system_clock_ms = real_clock_ms;
+  if (!options.system_clock_ms) options.system_clock_ms = [] { return system_clock_us() / 1000; };
   EW_TRY(BatchCodec codec, BatchCodec::create(options.compression_level, options.key));
   auto state = std::make_unique<State>(files, std::move(options), std::move(codec));
   EW_TRY_VOID(files.make_directory(state->options.directory));

@@ -10,29 +10,18 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace ew::host {
 namespace {
 
 constexpr int kEventsAtOnce = 64;
-
-int64_t real_steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-int64_t real_system_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 Error system_error(const char* what) {
   return make_error(ErrorCode::kIo, "event loop: cannot ", what, ": ", std::strerror(errno));
@@ -107,8 +96,8 @@ struct EventLoop::State {
 };
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(Clocks clocks) {
-  if (!clocks.steady_us) clocks.steady_us = real_steady_us;
-  if (!clocks.system_us) clocks.system_us = real_system_us;
+  if (!clocks.steady_us) clocks.steady_us = steady_clock_us;
+  if (!clocks.system_us) clocks.system_us = system_clock_us;
   auto state = std::make_unique<State>(std::move(clocks));
   state->now = state->clocks.steady_us();
   state->epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <functional>
 
+#include "base/clock.h"
 #include "runtime/cpu_facet.h"
 
 namespace ew::runtime {
@@ -18,12 +18,6 @@ constexpr int64_t kBufferBytes = int64_t{384} << 10;
 constexpr int64_t kFloat = sizeof(float);
 
 int64_t extent(const kernels::Window2d& w) { return (w.kernel_h - 1) * w.dilation_h + 1; }
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -116,7 +110,7 @@ void BandChain::run_part(std::span<const ir::ConstViews> in, std::span<const flo
       wanted[i] = {need.first + kept, std::max(need.end, need.first + kept)};
       held[i] = {need.first, wanted[i].end};
     }
-    int64_t before = nanoseconds != nullptr ? now() : 0;
+    int64_t before = nanoseconds != nullptr ? steady_clock_ns() : 0;
     for (size_t i = 0; i <= last; ++i) {
       const float* x = i == 0 ? in[0][0].as<float>() : buffer(i - 1);
       const int64_t x_first = i == 0 ? 0 : held[i - 1].first;
@@ -127,7 +121,7 @@ void BandChain::run_part(std::span<const ir::ConstViews> in, std::span<const flo
         run_link(i, in, weights[i], wanted[i], x, x_first, out, space + workspace_at_);
       }
       if (nanoseconds == nullptr) continue;
-      const int64_t after = now();
+      const int64_t after = steady_clock_ns();
       nanoseconds[i] += after - before;
       before = after;
     }

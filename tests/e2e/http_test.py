@@ -327,5 +327,118 @@ class Sources(EdgewiseTest):
                       self.run_edgewise("run", "app.yaml", expect=3).stderr)
 
 
+class TracesTest(EdgewiseTest):
+    APP = """
+app: pump
+state: state
+http: {{port: 0}}
+traces: {{url: "http://127.0.0.1:{port}/v1/traces", sample: {sample}, every: 50ms{more}}}
+sources:
+  in: {{type: file, path: in.jsonl, key: id, follow: true}}
+rules:
+  hot: {{from: in, when: temp > 80, kind: event}}
+sinks:
+  web: {{type: http, url: "http://127.0.0.1:{web}/in", from: hot}}
+"""
+
+    def start(self, collector, sample=1, web=None, more=""):
+        web = web or Receiver(self)
+        (self.folder / "app.yaml").write_text(
+            self.APP.format(port=collector.port, web=web.port, sample=sample, more=more))
+        (self.folder / "in.jsonl").write_text("")
+        return AgentProcess(self)
+
+    def put(self, *temperatures):
+        with open(self.folder / "in.jsonl", "a") as file:
+            for value in temperatures:
+                file.write(json.dumps({"id": "a", "temp": value}) + "\n")
+
+    @staticmethod
+    def spans(collector):
+        """Of what was taken, by name, oldest first."""
+        found = {}
+        for body in collector.taken:
+            for resource in json.loads(body)["resourceSpans"]:
+                for scope in resource["scopeSpans"]:
+                    for span in scope["spans"]:
+                        found.setdefault(span["name"], []).append(span)
+        return found
+
+    def counted(self, agent, outcome):
+        token = (self.folder / "state/token-view").read_text().strip()
+        row = f'edgewise_trace_spans_total{{outcome="{outcome}"}} '
+        return int(agent.get("/metrics", token)[1].split(row)[1].split()[0])
+
+    def test_an_input_from_arrival_to_delivery(self):
+        collector = Receiver(self)
+        before = time.time_ns()
+        agent = self.start(collector, more=", service: plant, headers: {X-Team: pumps}")
+        self.put(20, 90)
+        agent.wait_for(lambda: sum(map(len, self.spans(collector).values())) == 7)
+        status, headers, body = collector.seen[0]
+        self.assertEqual((headers["Content-Type"], headers["X-Team"]), ("application/json", "pumps"))
+        resource = json.loads(body)["resourceSpans"][0]["resource"]
+        self.assertEqual(resource["attributes"],
+                         [{"key": "service.name", "value": {"stringValue": "plant"}}])
+        spans = self.spans(collector)
+        self.assertEqual({name: len(all_) for name, all_ in spans.items()},
+                         {"receive in": 2, "store": 2, "process": 2, "send web": 1})
+        for root, children in ((spans["receive in"][0], ["store", "process"]),
+                               (spans["receive in"][1], ["store", "process", "send web"])):
+            self.assertNotIn("parentSpanId", root)
+            self.assertRegex(root["traceId"], "^[0-9a-f]{32}$")
+            for name in children:
+                span = [s for s in spans[name] if s["traceId"] == root["traceId"]][0]
+                self.assertEqual(span["parentSpanId"], root["spanId"])
+                times = [before, int(root["startTimeUnixNano"]), int(span["startTimeUnixNano"]),
+                         int(span["endTimeUnixNano"]), time.time_ns()]
+                self.assertEqual(times, sorted(times), name)
+        self.assertEqual(len({s["spanId"] for all_ in spans.values() for s in all_}), 7)
+        agent.wait_for(lambda: self.counted(agent, "sent") == 7)
+        agent.stop()
+
+    def test_a_share_of_the_inputs(self):
+        collector = Receiver(self)
+        agent = self.start(collector, sample=0.25)
+        self.put(*[20] * 2000)
+        agent.wait_for(lambda: "in: connected" in agent.lines() and self.run_json(
+            "ledger", "app.yaml")["sources"]["in"].get("a", {}).get("accepted") == 2000)
+        agent.stop()
+        roots = len(self.spans(collector)["receive in"])
+        self.assertGreater(roots, 400)  # 5 standard deviations
+        self.assertLess(roots, 600)
+
+    def test_a_collector_that_is_away_holds_nothing_up(self):
+        collector, web = Receiver(self, plan=[503, 0, 400]), Receiver(self)
+        agent = self.start(collector, web=web)
+        self.put(90)
+        agent.wait_for(lambda: len(web.taken) == 1)
+        # Of three attempts the third is refused for good.
+        agent.wait_for(lambda: self.counted(agent, "dropped") == 4)
+        self.assertIn("traces: ", agent.lines())
+        self.put(91)
+        agent.wait_for(lambda: "receive in" in self.spans(collector))
+        agent.wait_for(lambda: "/v1/traces: connected" in agent.lines())
+        agent.stop()
+        self.assertEqual(len(self.spans(collector)["receive in"]), 1)
+
+    def test_an_output_that_is_dropped_is_an_error(self):
+        collector = Receiver(self)
+        agent = self.start(collector, web=Receiver(self, plan=[403]))
+        self.put(90)
+        agent.wait_for(lambda: "send web" in self.spans(collector))
+        self.assertEqual(self.spans(collector)["send web"][0]["status"]["code"], 2)
+        agent.stop()
+
+    def test_wrong_words_are_errors(self):
+        for words, fault in (("url: 'http://127.0.0.1:1/', sample: 2", ": sample: "),
+                             ("url: 'ftp://127.0.0.1/'", ": url: "),
+                             ("url: 'http://127.0.0.1:1/', tls: {ca: x.pem}", ": tls: ")):
+            (self.folder / "app.yaml").write_text(
+                f"app: a\nstate: s\ntraces: {{{words}}}\nsources: {{in: {{type: stdin}}}}\n"
+                "sinks: {out: {type: stdout, from: in}}\n")
+            self.assertIn(fault, self.run_edgewise("check", "app.yaml", expect=3).stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

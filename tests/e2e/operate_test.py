@@ -12,6 +12,7 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 from edgewise import EdgewiseTest
@@ -51,12 +52,12 @@ def promtool():
 class AgentProcess:
     """An agent in a folder, with its log."""
 
-    def __init__(self, test, app="app.yaml", environment=None):
+    def __init__(self, test, app="app.yaml", environment=None, arguments=()):
         self.test = test
         self.log = test.folder / f"log-{time.monotonic_ns()}"
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(["edgewise", "run", app], cwd=test.folder, stderr=log,
-                                            stdin=subprocess.DEVNULL, env=environment)
+            self.process = subprocess.Popen(["edgewise", "run", app, *arguments], cwd=test.folder,
+                                            stderr=log, stdin=subprocess.DEVNULL, env=environment)
         test.addCleanup(self.process.wait)
         test.addCleanup(self.process.kill)
 
@@ -151,6 +152,22 @@ class HttpTest(OperateCase):
         again = AgentProcess(self)
         self.assertEqual(again.get("/api/ledger", view)[0], 200)
         again.stop()
+
+    def test_the_log_as_json(self):
+        self.write("app.yaml", APP.replace(
+            "  out: {", "  away: {type: mqtt, server: 'mqtt://127.0.0.1:9', topic: a, from: hot}\n  out: {"))
+        self.write("in.jsonl", "")
+        agent = AgentProcess(self, "app.yaml", arguments=["--log", "json"])
+        agent.wait_for(lambda: '"disconnected' in agent.lines())
+        agent.stop()
+        lines = [json.loads(line) for line in agent.lines().splitlines()]
+        for line in lines:
+            self.assertLess(abs(datetime.fromisoformat(line["time"]).timestamp() - time.time()), 60)
+        by_part = {(line["part"], line.get("name")): line for line in lines}
+        self.assertEqual(by_part[("source", "in")]["message"], "connected: in.jsonl")
+        self.assertEqual(by_part[("source", "in")]["level"], "info")
+        self.assertEqual(by_part[("sink", "away")]["level"], "warning")
+        self.assertIn("port", by_part[("http", None)]["message"])
 
     def test_a_sink_that_is_down_shows(self):
         self.write("in.jsonl", "")
@@ -475,9 +492,10 @@ sinks:
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
 class UnitTest(OperateCase):
     def test_the_unit_is_right(self):
-        unit = Path(__file__).resolve().parents[2] / "share/systemd/edgewise@.service"
+        unit = Path(__file__).resolve().parents[2] / "share/systemd/edgewise@.service.in"
         copy = self.folder / "edgewise@pump.service"
-        copy.write_text(unit.read_text().replace("/usr/bin/edgewise", shutil.which("edgewise")))
+        copy.write_text(unit.read_text().replace("@CMAKE_INSTALL_PREFIX@/bin/edgewise",
+                                                shutil.which("edgewise")))
         done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(copy)],
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -3,7 +3,8 @@
     small_build_test.py FOLDER    builds in FOLDER-all and FOLDER-int8, which are kept
 
 Builds the library once more, with the operators of MLPerf Tiny. Its models are those of MLPerf Tiny in
-../shared where they are, and the fixtures of tests/tflite that have no other operators.
+../shared where they are (the large ResNet has a block that rounds by two scales, for which this program has
+no kernels), and the fixtures of tests/tflite that have no other operators.
 """
 
 import array
@@ -18,8 +19,8 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_BYTES = 1_100_000
-MOST_INT8_BYTES = 620_000
+MOST_BYTES = 1_000_000
+MOST_INT8_BYTES = 520_000
 MLPERF_TINY = sorted((ROOT / "../shared/models/mlperf-tiny").glob("*.tflite"))
 FIXTURES = sorted((ROOT / "tests/tflite/fixtures").glob("*.tflite"))
 FOLDER = Path()

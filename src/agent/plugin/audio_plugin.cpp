@@ -3,7 +3,8 @@
 #include <alsa/asoundlib.h>
 
 #include <cerrno>
-#include <chrono>
+
+#include "base/clock.h"
 
 namespace ew::agent {
 namespace {
@@ -11,12 +12,6 @@ namespace {
 constexpr int kWaitMs = 100;               // until it looks whether it is to stop
 constexpr unsigned kBufferUs = 1'000'000;  // what may wait in the device
 constexpr unsigned kPeriodUs = 20'000;     // between two of its interrupts
-
-int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 /// The reasons come as codes; what it writes to standard error is for its developers.
 void be_silent(const char* /*file*/, int /*line*/, const char* /*function*/, int /*code*/,
@@ -40,7 +35,7 @@ class Reader final : public AudioReader {
   }
 
   Result<AudioRead> read(std::span<int16_t> out) override {
-    const int64_t deadline_us = steady_us() + address_.timeout_us;
+    const int64_t deadline_us = steady_clock_us() + address_.timeout_us;
     AudioRead done;
     for (;;) {
       const snd_pcm_sframes_t got = snd_pcm_readi(pcm_.get(), out.data(), out.size());
@@ -58,7 +53,7 @@ class Reader final : public AudioReader {
         return failed("cannot read on", static_cast<int>(got));
       }
       if (address_.is_stopping && address_.is_stopping()) return done;
-      if (steady_us() > deadline_us) {
+      if (steady_clock_us() > deadline_us) {
         return make_error(ErrorCode::kIo, address_.device, ": no sound came for ",
                           address_.timeout_us / 1000, " ms");
       }

@@ -1,5 +1,7 @@
 #include "agent/plugin/video_plugin.h"
 
+#include "base/clock.h"
+
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -10,7 +12,6 @@ extern "C" {
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 
 namespace ew::agent {
 namespace {
@@ -23,12 +24,6 @@ constexpr int kMaxSide = 16384;
 std::string reason(int code) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
   return av_make_error_string(text.data(), text.size(), code);
-}
-
-int64_t steady_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
 }
 
 struct Free {
@@ -146,14 +141,15 @@ class Reader final : public VideoReader {
   static int interrupted(void* self) {
     const auto* reader = static_cast<const Reader*>(self);
     if (reader->address_.is_stopping && reader->address_.is_stopping()) return 1;
-    return reader->deadline_us_ > 0 && steady_us() > reader->deadline_us_ ? 1 : 0;
+    return reader->deadline_us_ > 0 && steady_clock_us() > reader->deadline_us_ ? 1 : 0;
   }
   void start_waiting() {
-    deadline_us_ = address_.timeout_us == 0 ? 0 : steady_us() + address_.timeout_us;
+    deadline_us_ = address_.timeout_us == 0 ? 0 : steady_clock_us() + address_.timeout_us;
   }
 
   Error failed(const std::string& what, int code) const {
-    const bool is_late = code == AVERROR_EXIT && deadline_us_ > 0 && steady_us() > deadline_us_;
+    const bool is_late =
+        code == AVERROR_EXIT && deadline_us_ > 0 && steady_clock_us() > deadline_us_;
     const ErrorCode kind = code == AVERROR(ENOENT)       ? ErrorCode::kNotFound
                            : code == AVERROR_INVALIDDATA ? ErrorCode::kInvalidData
                                                          : ErrorCode::kIo;

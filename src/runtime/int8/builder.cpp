@@ -17,6 +17,18 @@ Share row_share(const Layout& l, int64_t byte_cost) {
   return {.units = l.images * l.h, .cost = byte_cost * l.images * l.h * l.w * l.c};
 }
 
+bool RequantPlace::repeats() const {
+  constexpr size_t kLanes = 16;
+  const auto is_same = [&](const float* x) {
+    for (size_t i = kLanes; i < lanes; ++i) {
+      if (x[i] != x[i - kLanes]) return false;
+    }
+    return true;
+  };
+  return is_same(requant.scale) && is_same(requant.offset) && is_same(requant.offset_negative) &&
+         is_same(requant.fine);
+}
+
 void RequantPlace::link(const uint8_t* constants) {
   const auto at = [&](size_t place) { return static_cast<const void*>(constants + place); };
   requant.bias = static_cast<const int32_t*>(at(bias));
@@ -24,10 +36,15 @@ void RequantPlace::link(const uint8_t* constants) {
   requant.offset = static_cast<const float*>(at(offset));
   requant.offset_negative = static_cast<const float*>(at(offset_negative));
   requant.fine = static_cast<const float*>(at(fine));
-  requant.channel = static_cast<const int32_t*>(at(channel));
+  const auto exact_at = [&](size_t place) {
+    return own.empty() ? static_cast<const int32_t*>(at(place))
+                       : own.data() + place / sizeof(int32_t);
+  };
+  requant.channel = exact_at(channel);
+  requant.repeats = repeats();
   if (multiplier == 0) return;
-  requant.multiplier = static_cast<const int32_t*>(at(multiplier));
-  requant.shift = static_cast<const int32_t*>(at(shift));
+  requant.multiplier = exact_at(multiplier);
+  requant.shift = exact_at(shift);
 }
 
 Builder::Builder(const ir::Graph& graph, size_t first, size_t last, const RegionOptions& options,
@@ -232,11 +249,40 @@ namespace {
 
 using Proofs = std::map<int32_t, FloatForm>;
 
+// All channels as one, if they share a scale: its form serves every one of them.
+std::optional<ChannelForm> shared_form(const std::vector<int32_t>& channels,
+                                       const std::vector<ChannelForm>& forms) {
+  const ChannelForm* one = nullptr;
+  std::vector<const Steps*> parts;
+  for (const int32_t c : channels) {
+    if (c < 0) continue;
+    const ChannelForm& form = forms[static_cast<size_t>(c)];
+    if (one == nullptr) one = &form;
+    if (!form.is_monotone || form.slope != one->slope || form.zero != one->zero ||
+        form.is_relu != one->is_relu) {
+      return std::nullopt;
+    }
+    parts.push_back(&form.steps);
+  }
+  auto steps = join_steps(parts);
+  if (!steps) return std::nullopt;
+  return ChannelForm{
+      .steps = std::move(*steps), .is_relu = one->is_relu, .slope = one->slope, .zero = one->zero};
+}
+
 // A form of one kind for every channel, or nothing.
 template <typename F>
 std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
-                                const std::vector<ChannelForm>& forms, F prove_one) {
+                                const std::vector<ChannelForm>& forms,
+                                const std::optional<ChannelForm>& shared, F prove_one) {
   Proofs proved;
+  if (shared) {
+    const FloatForm f = prove_one(*shared);
+    for (const int32_t c : channels) {
+      if (f.is_proved && c >= 0) proved[c] = f;
+    }
+    if (f.is_proved) return proved;
+  }
   for (const int32_t c : channels) {
     if (c < 0 || proved.contains(c)) continue;
     const ChannelForm& form = forms[static_cast<size_t>(c)];
@@ -253,8 +299,9 @@ std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
 Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
                               const std::vector<ChannelForm>& forms, int32_t base,
                               bool may_use_bits, bool may_use_fine, Proofs& proved) const {
+  const std::optional<ChannelForm> shared = shared_form(channels, forms);
   if (may_use_bits) {
-    auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+    auto found = prove_all(channels, forms, shared, [](const ChannelForm& f) {
       return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
     });
     if (found) {
@@ -262,12 +309,12 @@ Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
       return Rounding::kBits;
     }
   }
-  auto found = prove_all(channels, forms, [base](const ChannelForm& f) {
+  auto found = prove_all(channels, forms, shared, [base](const ChannelForm& f) {
     return prove_any(f.steps, f.slope, f.zero, base, f.is_relu);
   });
   auto rounding = Rounding::kFloat;
   if (!found && may_use_fine) {
-    found = prove_all(channels, forms, [base](const ChannelForm& f) {
+    found = prove_all(channels, forms, shared, [base](const ChannelForm& f) {
       return f.steps.at.empty() ? prove(f.steps, f.slope, f.zero, base, 0)
                                 : prove_fine(f.steps, f.slope, base);
     });
@@ -283,7 +330,8 @@ RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
                                  const ExactFunction& exact, int32_t base, bool is_product) {
   const bool clamps = range.min > -128 || range.max < 127;
   const bool may_use_bits = is_product && table_.has_bits && !clamps;
-  const bool may_use_fine = is_product && table_.has_fine;
+  // The constants of a file say kFine where the build that made it had kernels for that.
+  const bool may_use_fine = is_product && (table_.has_fine || has_packed());
   RequantPlace place;
   kernels::int8::Requant& r = place.requant;
   r.min = static_cast<uint8_t>(range.min + 128);
@@ -303,10 +351,13 @@ RequantPlace Builder::requantize(const std::vector<int32_t>& channels,
   is_broken_ |= rounding < first || rounding > static_cast<uint8_t>(Rounding::kExact) ||
                 (rounding == static_cast<uint8_t>(Rounding::kFine) && !may_use_fine);
   r.rounding = static_cast<Rounding>(rounding);
+  keep_requant(channels, forms, proved, place);
+  const bool lacks_kernel = r.rounding == Rounding::kFine && !table_.has_fine;
+  // Sums of kFine have the centre 0, so their bias is that of the exact function.
+  if (lacks_kernel) r.rounding = Rounding::kExact;
+  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, lacks_kernel, place);
   ++region_->blocks_;
   region_->exact_blocks_ += r.rounding == Rounding::kExact ? 1 : 0;
-  keep_requant(channels, forms, proved, place);
-  if (r.rounding == Rounding::kExact) keep_exact(channels, exact, place);
   return place;
 }
 
@@ -314,6 +365,7 @@ void Builder::keep_requant(const std::vector<int32_t>& channels,
                            const std::vector<ChannelForm>& forms, const Proofs& proved,
                            RequantPlace& place) {
   const Rounding rounding = place.requant.rounding;
+  place.lanes = channels.size();
   const int32_t start = rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
   const auto form_of = [&](int32_t channel) {
     const auto it = proved.find(channel);
@@ -349,8 +401,14 @@ void Builder::keep_requant(const std::vector<int32_t>& channels,
 
 // Kernels index tables by these constants, so a file's must be the very same.
 void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
-                         RequantPlace& place) {
-  place.channel = keep_checked(channels);
+                         bool is_own, RequantPlace& place) {
+  const auto keep_all = [&](const std::vector<int32_t>& values) {
+    if (!is_own) return keep_checked(values);
+    const size_t at = place.own.size() * sizeof(int32_t);
+    place.own.insert(place.own.end(), values.begin(), values.end());
+    return at;
+  };
+  place.channel = keep_all(channels);
   if (exact.twice == nullptr) return;
   std::vector<int32_t> multiplier;
   std::vector<int32_t> shift;
@@ -361,8 +419,8 @@ void Builder::keep_exact(const std::vector<int32_t>& channels, const ExactFuncti
     shift.push_back(-m.shift);
     if (m.shift > 0) return;
   }
-  place.multiplier = keep_checked(multiplier);
-  place.shift = keep_checked(shift);
+  place.multiplier = keep_all(multiplier);
+  place.shift = keep_all(shift);
   place.requant.zero = exact.twice->zero();
 }
 

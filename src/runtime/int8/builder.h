@@ -67,7 +67,13 @@ struct RequantPlace {
   size_t channel = 0;
   size_t multiplier = 0;  ///< 0: none (no constants start with them)
   size_t shift = 0;
+  size_t lanes = 0;
+  /// Unless empty, `channel`, `multiplier` and `shift` are places in here.
+  std::vector<int32_t> own;
   void link(const uint8_t* constants);
+
+ private:
+  bool repeats() const;
 };
 
 /// One output channel on its way back to bytes.
@@ -169,7 +175,8 @@ class Builder {
                                       std::map<int32_t, FloatForm>& proved) const;
   void keep_requant(const std::vector<int32_t>& channels, const std::vector<ChannelForm>& forms,
                     const std::map<int32_t, FloatForm>& proved, RequantPlace& place);
-  void keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact,
+  /// `is_own`: with the place, not among the region's constants.
+  void keep_exact(const std::vector<int32_t>& channels, const ExactFunction& exact, bool is_own,
                   RequantPlace& place);
   void hand_out(ir::ValueId id);
   void end_node();

@@ -1,9 +1,9 @@
 #include "runtime/int8/region.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
+#include "base/clock.h"
 #include "ops/selected.h"
 #include "runtime/int8/builder.h"
 
@@ -33,12 +33,6 @@ const NodeKind kKinds[] = {
     {EW_IF_SELECTED(sigmoid, Sigmoid), supports_unary, nullptr, add_unary},
     {EW_IF_SELECTED(tanh, Tanh), supports_unary, nullptr, add_unary},
 };
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -140,11 +134,11 @@ void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* na
     }
     return;
   }
-  int64_t before = now();
+  int64_t before = steady_clock_ns();
   for (size_t i = 0, end = 0; i < steps_.size(); i = end) {
     end = end_of_loop(i);
     run_steps(i, end, pool);
-    const int64_t after = now();
+    const int64_t after = steady_clock_ns();
     nanoseconds[steps_[i]->node()] += after - before;
     before = after;
   }

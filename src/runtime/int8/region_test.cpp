@@ -396,6 +396,21 @@ Case unary_case(uint32_t seed) {
   return m.finish(m.add(*op, {x}, {}, quant));
 }
 
+// So many sums a step that one scale of 24 bits often is not enough: pointwise or dense.
+Case many_sums_case(uint32_t seed) {
+  CaseMaker m(seed);
+  Random& r = m.random();
+  const int64_t k = r.pick(900, 1400);
+  const int64_t channels = r.pick(3, 140);
+  const bool is_dense = r.chance(30);
+  const ValueId x = m.input(is_dense ? Shape{2, k} : Shape{1, r.pick(1, 3), r.pick(1, 9), k});
+  std::vector<ValueId> in{x};
+  m.kernel(x, is_dense ? Shape{k, channels} : Shape{1, 1, k, channels}, is_dense ? 1 : 3, channels,
+           in);
+  const auto quant = m.product_quant(x, k);
+  return m.finish(m.add(is_dense ? ops::kDense : ops::kConv, in, m.clamp(), quant));
+}
+
 // A small net: convolutions, residual sums, poolings, then dense and softmax.
 Case net_case(uint32_t seed) {
   CaseMaker m(seed);
@@ -568,6 +583,40 @@ TEST_CASE("int8 region: nearly every block of channels has a proved form") {
   }
   CHECK(blocks > 40);
   CHECK(exact * 10 < blocks);
+}
+
+// The output of a region that is the whole graph.
+std::vector<uint8_t> run_region(const Case& c, Region& region) {
+  const ir::TensorType& type = c.graph.type(c.graph.outputs[0]);
+  std::vector<uint8_t> y(static_cast<size_t>(type.shape.num_elements()));
+  const ir::ConstTensorView in{&c.inputs[0].type(), c.inputs[0].data()};
+  const ir::TensorView out{&type, y.data()};
+  region.run({&in, 1}, {&out, 1}, nullptr, nullptr);
+  return y;
+}
+
+TEST_CASE("int8 region: a file's constants for two scales run in a build without such kernels") {
+  for (const CpuTarget target : targets()) {
+    const kernels::int8::Int8Table& full = kernels::int8::int8_kernels(target);
+    if (!full.has_fine) continue;
+    kernels::int8::Int8Table small = full;
+    small.has_fine = false;
+    int64_t replaced = 0;
+    for (uint32_t seed = 0; seed < 30; ++seed) {
+      const Case c = many_sums_case(seed);
+      RegionOptions options;
+      options.is_needed_outside.assign(c.graph.values.size(), true);
+      const size_t nodes = c.graph.nodes.size();
+      const auto region = Region::build(c.graph, 0, nodes, options, full);
+      const ir::PackedPart part = region->packed();
+      options.packed = &part;
+      const auto without = Region::build(c.graph, 0, nodes, options, small);
+      CHECK(without->packed().block.data() == part.block.data());  // nothing was packed again
+      CHECK(run_region(c, *without) == run_region(c, *region));
+      replaced += without->exact_block_count() - region->exact_block_count();
+    }
+    CHECK(replaced > 5);
+  }
 }
 
 }  // namespace

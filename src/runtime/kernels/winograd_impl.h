@@ -319,7 +319,8 @@ inline void winograd(const Conv2dShape& s, const float* x, const float* weights,
                      Clamp bounds, float* y, void* workspace, ThreadPool* pool) {
   const WinogradPlan p(s);
   const int64_t threads = thread_count(pool);
-  const bool has_few_tiles = p.tiles * (p.in_c + p.columns()) <= p.in_c * p.columns();
+  // What moves between caches costs more than weights that both fetch.
+  const bool has_few_tiles = 4 * p.tiles * (p.in_c + p.columns()) <= p.in_c * p.columns();
   if (threads > 1 && has_few_tiles && p.tiles <= threads * p.block()) {
     return winograd_by_points(s, p, x, weights, bias, bounds, y, static_cast<float*>(workspace),
                               pool);

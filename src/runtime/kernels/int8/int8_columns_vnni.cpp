@@ -285,7 +285,9 @@ void run_columns(const DepthwiseShape& shape, const int8_t* w, const Requant& r,
                  uint8_t* y) {
   const DepthwiseShape s = turned(shape);
   if (r.rounding == Rounding::kBits) return run_shape<Rounding::kBits>(s, w, r, x, y);
-  if (r.rounding == Rounding::kFine) return run_shape<Rounding::kFine>(s, w, r, x, y);
+  if constexpr (kHasFine) {
+    if (r.rounding == Rounding::kFine) return run_shape<Rounding::kFine>(s, w, r, x, y);
+  }
   run_shape<Rounding::kFloat>(s, w, r, x, y);
 }
 

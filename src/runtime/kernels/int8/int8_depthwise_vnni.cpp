@@ -195,7 +195,8 @@ void depthwise(const DepthwiseShape& s, const void* weights, const Requant& r, c
     case Rounding::kFloat:
       return run<Rounding::kFloat>(s, w, r, x, y);
     case Rounding::kFine:
-      return run<Rounding::kFine>(s, w, r, x, y);
+      if constexpr (kHasFine) run<Rounding::kFine>(s, w, r, x, y);
+      return;
     case Rounding::kExact:
       return run<Rounding::kExact>(s, w, r, x, y);
   }

@@ -211,7 +211,7 @@ const Int8Table kInt8Table{
     .name = "avx512-vnni",
     .pack_version = 2,
     .has_bits = true,
-    .has_fine = true,
+    .has_fine = kHasFine,
     .plan_conv = plan_conv,
     .lanes = kLanes,
     .conv_channel = conv_channel,

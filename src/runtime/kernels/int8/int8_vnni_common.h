@@ -14,6 +14,12 @@ namespace ew::kernels::int8::vnni {
 #define EW_UNROLL _Pragma("GCC unroll 64")
 
 inline constexpr int kLanes = 16;
+/// Whether there are kernels for Rounding::kFine: 96 KB, which a small build does without.
+#ifdef EW_SMALL
+inline constexpr bool kHasFine = false;
+#else
+inline constexpr bool kHasFine = true;
+#endif
 inline constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
 EW_INLINE __m512i load(const void* p) { return _mm512_loadu_si512(p); }
