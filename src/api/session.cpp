@@ -44,6 +44,19 @@ std::vector<LayerProfile> empty_profile(const ir::Graph& graph) {
   return rows;
 }
 
+bool is_static(const ir::Graph& graph) {
+  return std::ranges::all_of(graph.values,
+                             [](const ir::Value& v) { return v.type.shape.is_static(); });
+}
+
+// The graph to run, every dimension of which has a size.
+Result<ir::Graph> fixed_graph(const ir::Model& model, int64_t open_size) {
+  // Of a file that holds what is executed, the types were inferred when it was read.
+  if (model.is_executable && !model.quantization && is_static(model.graph)) return model.graph;
+  EW_TRY(const ir::Graph graph, api::executable_graph(model));
+  return ir::for_one_sample(graph, open_size);
+}
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -52,8 +65,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Session::create(const Model& model, const SessionOptions& options) {
-  EW_TRY(const ir::Graph graph, api::executable_graph(model.impl().model));
-  EW_TRY(ir::Graph fixed, ir::for_one_sample(graph, options.open_size));
+  EW_TRY(ir::Graph fixed, fixed_graph(model.impl().model, options.open_size));
   auto impl = std::make_unique<Impl>();
   if (options.threads > 1) impl->pool = std::make_unique<ThreadPool>(options.threads);
   impl->is_profiled = options.profile;
