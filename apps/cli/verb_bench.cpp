@@ -66,10 +66,10 @@ void fill_inputs(Session& session, uint64_t seed) {
 }
 
 Result<Session> open_session(const BenchOptions& o) {
-  const Result<Model> model = load(o.model, o.common);
+  Result<Model> model = load(o.model, o.common);
   if (!model.ok()) return model.error();
   Result<Session> session =
-      Session::create(*model, {.threads = o.common.threads, .profile = o.profile});
+      Session::create(std::move(*model), {.threads = o.common.threads, .profile = o.profile});
   if (session.ok()) fill_inputs(*session, o.common.seed);
   return session;
 }
