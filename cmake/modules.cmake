@@ -88,7 +88,13 @@ function(ew_module name)
     endif()
   endforeach()
   add_library(edgewise_${name} STATIC ${sources})
-  target_include_directories(edgewise_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_include_directories(edgewise_${name} PUBLIC
+    "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src;${CMAKE_SOURCE_DIR}/include>" $<INSTALL_INTERFACE:include>)
+  # Of the installed library one target is for others: edgewise::edgewise.
+  set_target_properties(edgewise_${name} PROPERTIES EXPORT_NAME ${name})
+  if(NOT EW_RUNTIME_ONLY)
+    install(TARGETS edgewise_${name} EXPORT edgewise ARCHIVE DESTINATION lib)
+  endif()
   list(TRANSFORM ARG_DEPENDS PREPEND edgewise_)
   target_link_libraries(edgewise_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES})
   ew_warnings(edgewise_${name})
@@ -114,6 +120,7 @@ function(ew_plugin name)
   target_link_libraries(edgewise_plugin_${name} PRIVATE ${ARG_LIBRARIES})
   ew_warnings(edgewise_plugin_${name})
   add_dependencies(edgewise_${ARG_FOR} edgewise_plugin_${name})
+  install(TARGETS edgewise_plugin_${name} LIBRARY DESTINATION lib/edgewise)
 endfunction()
 
 # ew_test(NAME SOURCES a.cpp LINK lib LABEL fast|full|external): one doctest program, one ctest entry,

@@ -2,7 +2,7 @@
 # Installs the packages that docs/dependencies.md lists, where they are missing.
 #
 #   tools/setup.sh [SET...]      sets: build test demo (the default), analyse, cross, fleet, keras, rtsp,
-#                                small
+#                                service, small
 #
 # Runs as root, or through sudo as a user. Does nothing, quickly, when everything is there.
 # Exit status: 0 done, 1 a package could not be installed or is too old, 2 an unknown set.

@@ -77,7 +77,16 @@ void Agent::Impl::upkeep() {
 void Agent::Impl::begin_stop() {
   if (is_stopping) return;
   is_stopping = true;
-  for (const auto& entrance : entrances) entrance->source->stop();
+  for (const auto& entrance : entrances) {
+    if (may_keep(*entrance)) {
+      entrance->source->pause();
+    } else {
+      entrance->source->stop();
+    }
+  }
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    if (may_keep_sink(i)) pipeline->outboxes()[i]->hold();
+  }
   if (journal) {
     const Status flushed = journal->flush();
     if (!flushed.ok()) log("journal", "", flushed.error().message, LogLevel::kError);
@@ -91,9 +100,15 @@ void Agent::Impl::begin_stop() {
 /// Waits for answers to what is on its way; what is stored can wait for the next start.
 void Agent::Impl::drain() {
   for (const auto& outbox : pipeline->outboxes()) outbox->hurry();
-  for (const auto& outbox : pipeline->outboxes()) {
-    if (outbox->queued() == 0 || outbox->state() != LinkState::kConnected) continue;
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const Outbox& outbox = *pipeline->outboxes()[i];
+    const uint64_t awaited = may_keep_sink(i) ? outbox.in_flight() : outbox.queued();
+    if (awaited == 0 || outbox.state() != LinkState::kConnected) continue;
     if (loop->steady_us() >= drain_until_us) break;
+    loop->call_after(kDrainStepUs, [this] { drain(); });
+    return;
+  }
+  if (tracer && tracer->hurry() && loop->steady_us() < drain_until_us) {
     loop->call_after(kDrainStepUs, [this] { drain(); });
     return;
   }
@@ -101,7 +116,7 @@ void Agent::Impl::drain() {
 }
 
 void Agent::Impl::end_stop() {
-  for (const auto& sink : sinks) sink->stop();
+  end_links();
   pipeline->refresh_ledger();
   if (!app->state.empty()) failure = snapshot();
   if (recorder) {
@@ -137,6 +152,7 @@ void Agent::stop() {
 }
 
 std::unique_ptr<App> Agent::take_next() { return std::move(impl_->next_app); }
+std::shared_ptr<KeptLinks> Agent::take_links() { return std::move(impl_->links); }
 host::EventLoop& Agent::loop() { return *impl_->loop; }
 const Pipeline& Agent::pipeline() const { return *impl_->pipeline; }
 Ledger& Agent::ledger() { return *impl_->ledger; }

@@ -19,6 +19,9 @@ struct Trial {
   std::function<bool(const std::string& why)> give_up = {};
 };
 
+/// Connections that outlive the agent that opened them.
+struct KeptLinks;
+
 struct AgentOptions {
   std::string record_folder;  ///< keeps everything that comes in, for `replay`; "" for no
   ModelLoader load_model;
@@ -34,7 +37,8 @@ struct AgentOptions {
   std::function<Result<std::shared_ptr<void>>(host::EventLoop&)> start_beside = {};
   std::function<std::string()> bundle_json = {};  ///< OperateView
   std::function<void(host::Metrics&)> bundle_metrics = {};
-  bool is_reload = false;  ///< behind another version of the app in the same process
+  bool is_reload = false;                 ///< behind another version of the app in the same process
+  std::shared_ptr<KeptLinks> links = {};  ///< of that version: take_links()
   LogTo log = read_by_nobody;
 };
 
@@ -56,6 +60,8 @@ class Agent {
 
   /// The app to run next, in the same state folder, once this agent is gone; null: none.
   std::unique_ptr<App> take_next();
+  /// What of its connections the next app goes on with; null: nothing.
+  std::shared_ptr<KeptLinks> take_links();
 
   host::EventLoop& loop();
   const Pipeline& pipeline() const;

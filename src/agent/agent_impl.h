@@ -12,8 +12,10 @@
 #include "agent/agent.h"
 #include "agent/health.h"
 #include "agent/journal.h"
+#include "agent/kept_links.h"
 #include "agent/operate.h"
 #include "agent/snapshot.h"
+#include "agent/tracer.h"
 #include "host/cursor_file.h"
 #include "host/durable_log.h"
 #include "host/file_system.h"
@@ -31,6 +33,7 @@ struct Agent::Impl {
     Impl* agent = nullptr;
     size_t number = 0;
     std::unique_ptr<Source> source;
+    std::string words;  ///< link_words() of when it was opened
     LinkState state = LinkState::kConnecting;
 
     void push(const RawRecord& record) override { agent->push(*this, record); }
@@ -51,6 +54,7 @@ struct Agent::Impl {
     Entrance* entrance = nullptr;
     uint64_t ack_token = 0;
     int64_t arrival_us = 0;
+    std::unique_ptr<TracedInput> traced;  ///< null: it is not
   };
 
   std::unique_ptr<App> app;
@@ -58,13 +62,16 @@ struct Agent::Impl {
   StorageKey storage;
   AgentOptions options;
   std::unique_ptr<host::EventLoop> loop;
+  std::shared_ptr<KeptLinks> links;  ///< from the version before; at the end for the next one
   std::unique_ptr<host::FileLock> lock;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<Operate> operate;  ///< null without `http:`
+  std::unique_ptr<Tracer> tracer;    ///< null without `traces:`
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<JournalPlayer> player;
   std::vector<std::unique_ptr<Entrance>> entrances;
   std::vector<std::unique_ptr<Sink>> sinks;
+  std::vector<std::string> sink_words;  ///< as Entrance::words
 
   bool is_durable = false;
   std::unique_ptr<host::DurableLog> journal;
@@ -99,8 +106,10 @@ struct Agent::Impl {
   Status start_connections();
   void push(Entrance& entrance, const RawRecord& record);
   void drop(Entrance& entrance, std::string_view key, size_t bytes, DropReason reason);
-  bool store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us = 0);
+  bool store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us = 0,
+             std::unique_ptr<TracedInput> traced = nullptr);
   Status start_operate();
+  void watch_outputs();
   void record();
   void committed(uint64_t sequence);
   void end_batch();
@@ -120,6 +129,9 @@ struct Agent::Impl {
   void start_trial();
   void judge_trial(bool is_finished);
   void begin_stop();
+  bool may_keep(const Entrance& entrance) const;
+  bool may_keep_sink(size_t index) const;
+  void end_links();
   void drain();
   void end_stop();
   int64_t clock();

@@ -7,9 +7,13 @@
 #include "agent/storage.h"
 
 namespace ew::agent {
-
 Status Agent::Impl::open() {
-  EW_TRY(loop, host::EventLoop::create());
+  links = std::move(options.links);
+  if (links) {
+    loop = std::move(links->loop);
+  } else {
+    EW_TRY(loop, host::EventLoop::create());
+  }
   if (options.load_again) EW_TRY_VOID(loop->on_signal(SIGHUP, [this] { reload(); }));
   // Before the logs start their threads, which must not take them.
   for (const int number : {SIGTERM, SIGINT}) {
@@ -20,6 +24,7 @@ Status Agent::Impl::open() {
   if (!app->state.empty()) EW_TRY_VOID(open_state());
   EW_TRY(ledger, Ledger::open(app->state.empty() ? "" : app->state + "/ledger", storage));
   EW_TRY(operate, Operate::create(*app));
+  EW_TRY(tracer, Tracer::create(*app));
   if (operate) options.load_model = operate->timed(options.load_model);
   std::vector<Error> errors;
   pipeline = Pipeline::build(*app, options.load_model, *ledger, errors);
@@ -41,6 +46,7 @@ Status Agent::Impl::open() {
     auto entrance = std::make_unique<Entrance>();
     entrance->agent = this;
     entrance->number = i;
+    entrance->words = link_words(app->sources[i].settings);
     EW_TRY(entrance->source,
            app->sources[i].type->create(app->sources[i].settings, app->sources[i].name));
     is_durable = is_durable || entrance->source->is_durable();
@@ -217,12 +223,23 @@ Status Agent::Impl::start_connections() {
     };
   }
   for (size_t i = 0; i < app->sinks.size(); ++i) {
-    EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
-    sinks.push_back(std::move(sink));
+    sink_words.push_back(link_words(app->sinks[i].settings));
+    std::unique_ptr<Sink> kept = links ? links->take_sink(app->sinks[i].name) : nullptr;
+    const bool is_kept = kept != nullptr;
+    if (is_kept) {
+      sinks.push_back(std::move(kept));
+    } else {
+      EW_TRY(auto sink, app->sinks[i].type->create(app->sinks[i].settings, app->sinks[i].name));
+      sinks.push_back(std::move(sink));
+    }
     Outbox& outbox = *pipeline->outboxes()[i];
     outbox.store_while_away(!is_durable);
     outbox.attach(sinks.back().get());
-    EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    if (is_kept) {
+      sinks.back()->go_on({*loop, outbox});
+    } else {
+      EW_TRY_VOID(sinks.back()->start({*loop, outbox}));
+    }
     outbox.pump();
   }
   if (journal) {
@@ -230,24 +247,55 @@ Status Agent::Impl::start_connections() {
     encode_sources(encoded, *app);
     store(nullptr, 0);
   }
+  if (tracer) tracer->start(*loop, [this] { return clock(); }, options.log);
   if (operate) EW_TRY_VOID(start_operate());
+  watch_outputs();
   if (options.start_beside) {
     EW_TRY(beside, options.start_beside(*loop));
   }
   tick();
   for (const auto& entrance : entrances) {
-    EW_TRY_VOID(entrance->source->start({*loop, *entrance,
-                                         is_durable ? player->positions()[entrance->number] : 0,
-                                         player->requests(entrance->number)}));
+    const SourceContext context{*loop, *entrance,
+                                is_durable ? player->positions()[entrance->number] : 0,
+                                player->requests(entrance->number)};
+    const std::string& name = app->sources[entrance->number].name;
+    if (std::unique_ptr<Source> kept = links ? links->take_source(name) : nullptr) {
+      entrance->source = std::move(kept);
+      entrance->source->go_on(context);
+    } else {
+      EW_TRY_VOID(entrance->source->start(context));
+    }
   }
+  links.reset();
   return {};
+}
+
+void Agent::Impl::watch_outputs() {
+  if (!operate && !tracer) return;
+  for (size_t i = 0; i < pipeline->outboxes().size(); ++i) {
+    Outbox& outbox = *pipeline->outboxes()[i];
+    outbox.on_delivered = [this, i](uint64_t ticket, int64_t queued_us) {
+      if (operate) operate->note_delivered(i, std::max<int64_t>(clock() - queued_us, 0));
+      if (tracer) tracer->settled(app->sinks[i].name, ticket, true);
+    };
+    if (!tracer) continue;
+    outbox.on_queued = [this, i](uint64_t ticket, const std::string& route) {
+      tracer->queued(app->sinks[i].name, ticket, route);
+    };
+    outbox.trace_parent_of = [this, i](uint64_t ticket) {
+      return tracer->trace_parent(app->sinks[i].name, ticket);
+    };
+    outbox.on_dropped = [this, i](uint64_t ticket) {
+      tracer->settled(app->sinks[i].name, ticket, false);
+    };
+  }
 }
 
 Status Agent::Impl::start_operate() {
   OperateView view{.loop = *loop, .app = *app, .pipeline = *pipeline, .ledger = *ledger};
   view.journal = journal.get();
   view.source_state = [this](size_t source) { return entrances[source]->state; };
-  view.now_us = [this] { return clock(); };
+  view.tracer = tracer.get();
   view.log = options.log;
   view.bundle_json = options.bundle_json;
   view.bundle_metrics = options.bundle_metrics;

@@ -1,4 +1,6 @@
 // Another version of the app file.
+#include <algorithm>
+
 #include "agent/agent_impl.h"
 
 namespace ew::agent {
@@ -29,7 +31,54 @@ Status Agent::Impl::check_next(const App& next) const {
   return {};
 }
 
-/// The new file takes over by way of the state folder, as a restart does, but in this process.
+bool Agent::Impl::may_keep(const Entrance& entrance) const {
+  if (!next_app) return false;
+  const SourcePlan& plan = app->sources[entrance.number];
+  return std::ranges::any_of(next_app->sources, [&](const SourcePlan& next) {
+    return next.name == plan.name && next.type == plan.type &&
+           link_words(next.settings) == entrance.words;
+  });
+}
+
+bool Agent::Impl::may_keep_sink(size_t index) const {
+  if (!next_app) return false;
+  const SinkPlan& plan = app->sinks[index];
+  return std::ranges::any_of(next_app->sinks, [&](const SinkPlan& next) {
+    return next.name == plan.name && next.type == plan.type &&
+           link_words(next.settings) == sink_words[index];
+  });
+}
+
+/// Ends all connections but those that the next version goes on with.
+void Agent::Impl::end_links() {
+  if (next_app) {
+    if (auto next_loop = host::EventLoop::create(); next_loop.ok()) {
+      links = std::make_shared<KeptLinks>();
+      links->loop = std::move(*next_loop);
+    }
+  }
+  for (const auto& entrance : entrances) {
+    const bool is_kept =
+        links && pending.empty() && may_keep(*entrance) && entrance->source->move_to(*links->loop);
+    if (is_kept) {
+      links->sources[app->sources[entrance->number].name] = std::move(entrance->source);
+    } else {
+      entrance->source->stop();
+    }
+  }
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const bool is_kept = links && may_keep_sink(i) && pipeline->outboxes()[i]->in_flight() == 0 &&
+                         sinks[i]->move_to(*links->loop);
+    if (is_kept) {
+      links->sinks[app->sinks[i].name] = std::move(sinks[i]);
+    } else {
+      sinks[i]->stop();
+    }
+  }
+}
+
+/// The new file takes over by way of the state folder, as a restart does, but in this process;
+/// connections whose words are the same stay open.
 void Agent::Impl::reload() {
   if (is_stopping) return;
   Result<std::unique_ptr<App>> next = options.load_again();

@@ -10,13 +10,15 @@ constexpr int64_t kRetickUs = 100'000;
 
 }  // namespace
 
-bool Agent::Impl::store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us) {
+bool Agent::Impl::store(Entrance* entrance, uint64_t ack_token, int64_t arrival_us,
+                        std::unique_ptr<TracedInput> traced) {
   const std::string_view bytes = encoded.bytes();
   const Result<uint64_t> sequence = journal->append(host::as_bytes(bytes));
   if (!sequence.ok()) return false;
   pending_bytes += bytes.size();
   bytes_since_snapshot += bytes.size();
-  pending.push_back({*sequence, std::string(bytes), entrance, ack_token, arrival_us});
+  pending.push_back(
+      {*sequence, std::string(bytes), entrance, ack_token, arrival_us, std::move(traced)});
   return true;
 }
 
@@ -32,14 +34,20 @@ void Agent::Impl::push(Entrance& entrance, const RawRecord& record_in) {
     encoded.clear();
     encode_record(encoded, entrance.number, record_now);
   }
+  std::unique_ptr<TracedInput> traced;
+  if (tracer) {
+    traced = tracer->begin(app->sources[entrance.number].name, record_now);
+  }
   if (!journal) {
     record();
+    if (traced) tracer->enter(*traced);
     pipeline->process(entrance.number, record_now);
+    if (traced) tracer->leave(*traced);
     if (operate) operate->note_processed(clock() - record_now.arrival_us);
     if (record_now.ack_token != 0) entrance.source->acknowledge(record_now.ack_token);
     return;
   }
-  if (store(&entrance, record_now.ack_token, record_now.arrival_us)) return;
+  if (store(&entrance, record_now.ack_token, record_now.arrival_us, std::move(traced))) return;
   pipeline->drop(entrance.number, record_now.arrival_us, record_now.key, record_now.payload.size(),
                  DropReason::kDisk);
   if (record_now.ack_token != 0) entrance.source->acknowledge(record_now.ack_token);
@@ -62,7 +70,12 @@ void Agent::Impl::committed(uint64_t sequence) {
       encoded.clear();
       [[maybe_unused]] const auto kept = recorder->append(host::as_bytes(next.bytes));
     }
+    if (next.traced) {
+      tracer->stored(*next.traced);
+      tracer->enter(*next.traced);
+    }
     const Status played = player->play(next.bytes);
+    if (next.traced) tracer->leave(*next.traced);
     if (!played.ok()) log("journal", "", played.error().message, LogLevel::kError);
     if (operate && next.arrival_us != 0) operate->note_processed(clock() - next.arrival_us);
     played_sequence = next.sequence;
@@ -149,6 +162,7 @@ void Agent::Impl::tick() {
 }
 
 void Agent::Impl::update_pause() {
+  if (is_stopping) return;
   bool is_behind = pending_bytes > kMaxPendingBytes / 2;
   for (const auto& outbox : pipeline->outboxes()) is_behind = is_behind || outbox->is_behind();
   if (is_behind == is_paused_) return;

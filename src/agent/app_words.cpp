@@ -1,6 +1,7 @@
 // The words of app files. `edgewise check`, the JSON Schema and the guide's tables come from here.
 #include "agent/app.h"
 #include "agent/region.h"
+#include "agent/tracer.h"
 
 namespace ew::agent {
 namespace {
@@ -112,6 +113,10 @@ constexpr WordDef kAppWords[] = {
      .kind = K::kMap,
      .help = "health, metrics, ledger and alerts over HTTP",
      .words = kHttpWords},
+    {.name = "traces",
+     .kind = K::kMap,
+     .help = "what became of single inputs, for an OpenTelemetry collector",
+     .words = kTraceWords},
     {.name = "health",
      .kind = K::kMap,
      .help = "when a new version that came as a bundle has proved itself",

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "agent/background.h"
+#include "agent/http_target.h"
 #include "agent/mqtt_settings.h"
 #include "base/file.h"
 #include "host/http_client.h"
@@ -15,7 +16,6 @@ namespace {
 
 /// A packet's topic and properties beside the bundle.
 constexpr size_t kPacketExtraBytes = 128 << 10;
-constexpr int64_t kMaxRetryAfterUs = 3'600'000'000;
 
 /// Takes what pulled: on the loop's thread.
 using TakeBundle = std::function<void(std::string bytes, std::string from)>;
@@ -26,45 +26,24 @@ class HttpPull {
   static Result<std::unique_ptr<HttpPull>> create(host::EventLoop& loop, const Settings& s,
                                                   uint64_t max_bytes, PullState& state,
                                                   TakeBundle take, LogTo log) {
-    const auto url = host::parse_http_url(s.text("url"));
-    if (!url.ok()) return s.error("url", url.error().message);
-    host::HttpClientOptions options;
-    options.host = url->host;
-    options.port = url->port;
-    options.limits.max_body_bytes = max_bytes + kMaxBundleHead;
-    if (url->uses_tls) {
-      const Settings tls = s.map("tls");
-      auto context = host::create_tls_context({.ca_file = tls.text("ca"),
-                                               .certificate_file = tls.text("certificate"),
-                                               .key_file = tls.text("key"),
-                                               .accepts_anyone = tls.flag("insecure")});
-      if (!context.ok()) return s.error("tls", context.error().message);
-      options.tls = std::move(*context);
-    }
-    std::string token;
-    if (s.has("token_file")) {
-      const auto content = read_file(s.text("token_file"), 65536);
-      if (!content.ok()) return s.error("token_file", content.error().message);
-      token.assign(content->begin(), content->end());
-      token.resize(std::min(token.find_first_of("\r\n"), token.size()));
-    }
-    return std::unique_ptr<HttpPull>(
-        new HttpPull(loop, std::move(options), url->path, s.text("url"), std::move(token),
-                     s.duration_us("every"), state, std::move(take), std::move(log)));
+    EW_TRY(HttpTarget target, read_http_target(s));
+    target.client.limits.max_body_bytes = max_bytes + kMaxBundleHead;
+    return std::unique_ptr<HttpPull>(new HttpPull(loop, std::move(target), s.text("url"),
+                                                  s.duration_us("every"), state, std::move(take),
+                                                  std::move(log)));
   }
   ~HttpPull() { loop_.cancel(timer_); }
   HttpPull(const HttpPull&) = delete;
   HttpPull& operator=(const HttpPull&) = delete;
 
  private:
-  HttpPull(host::EventLoop& loop, host::HttpClientOptions options, std::string path,
-           std::string url, std::string token, int64_t every_us, PullState& state, TakeBundle take,
-           LogTo log)
+  HttpPull(host::EventLoop& loop, HttpTarget target, std::string url, int64_t every_us,
+           PullState& state, TakeBundle take, LogTo log)
       : loop_(loop),
-        client_(loop, std::move(options)),
-        path_(std::move(path)),
+        client_(loop, std::move(target.client)),
+        path_(std::move(target.path)),
+        headers_(std::move(target.headers)),
         url_(std::move(url)),
-        token_(std::move(token)),
         every_us_(every_us),
         state_(state),
         take_(std::move(take)),
@@ -75,8 +54,8 @@ class HttpPull {
   void ask() {
     host::HttpRequest request;
     request.path = path_;
+    request.headers = headers_;
     if (!state_.etag.empty()) request.headers.add("If-None-Match", state_.etag);
-    if (!token_.empty()) request.headers.add("Authorization", "Bearer " + token_);
     const Status sent = client_.send(
         std::move(request), [this](Result<host::HttpResponse> answer) { answered(answer); });
     if (!sent.ok()) next(sent.error().message, 0);
@@ -112,8 +91,8 @@ class HttpPull {
   host::EventLoop& loop_;
   host::HttpClient client_;
   std::string path_;
+  host::HttpHeaders headers_;
   std::string url_;
-  std::string token_;
   int64_t every_us_;
   PullState& state_;
   TakeBundle take_;

@@ -1,5 +1,6 @@
 #include "agent/device.h"
 
+#include "agent/http_target.h"
 #include "agent/mqtt_settings.h"
 #include "base/file.h"
 
@@ -8,21 +9,15 @@ namespace {
 
 using K = WordKind;
 
-constexpr WordDef kHttpWords[] = {
-    {.name = "url",
-     .help = "http://HOST[:PORT]/PATH or https://... of a bundle",
-     .is_required = true},
+constexpr WordDef kHttpOwnWords[] = {
     {.name = "every",
      .kind = K::kDuration,
-     .help = "how often it is asked for, up to an eighth more; unchanged ones are not sent again",
+     .help = "how often the bundle is asked for, up to an eighth more; unchanged ones are not sent "
+             "again",
      .fallback = "1h",
      .min = 0.05,
-     .max = 30.0 * 86400},
-    {.name = "token_file", .help = "file with a bearer token in its first line"},
-    {.name = "tls",
-     .kind = K::kMap,
-     .help = "certificates, for https://",
-     .words = kClientTlsWords}};
+     .max = 30.0 * 86400}};
+constexpr auto kHttpWords = with_http_target(kHttpOwnWords);
 
 constexpr WordDef kMqttOwnWords[] = {
     {.name = "topic",

@@ -50,18 +50,6 @@ Result<ServerAddress> parse_server(const Settings& settings) {
   return out;
 }
 
-Result<std::shared_ptr<host::TlsContext>> tls_context(const Settings& settings) {
-  const Settings words = settings.map("tls");
-  host::TlsOptions options;
-  options.ca_file = words.text("ca");
-  options.certificate_file = words.text("certificate");
-  options.key_file = words.text("key");
-  options.accepts_anyone = words.flag("insecure");
-  auto context = host::create_tls_context(options);
-  if (!context.ok()) return settings.error("tls", context.error().message);
-  return std::shared_ptr<host::TlsContext>(std::move(*context));
-}
-
 Result<std::string> password_of(const Settings& settings) {
   if (!settings.has("password_file")) return settings.text("password");
   const auto content = read_file(settings.text("password_file"), 65536);
@@ -80,7 +68,7 @@ Result<host::MqttOptions> mqtt_connection(const Settings& settings, const std::s
   options.port = server.port;
   options.seed = (uint64_t{random()} << 32) | random();
   if (server.uses_tls) {
-    EW_TRY(options.tls, tls_context(settings));
+    EW_TRY(options.tls, client_tls(settings));
   } else if (settings.has("tls")) {
     return settings.error("tls", "needs a server mqtts://...");
   }

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "agent/client_tls.h"
 #include "agent/settings.h"
 #include "base/result.h"
 #include "host/mqtt_client.h"
@@ -12,16 +13,6 @@
 namespace ew::agent {
 
 inline constexpr const char* kMqttVersions[] = {"5", "3.1.1"};
-
-inline constexpr WordDef kClientTlsWords[] = {
-    {.name = "ca", .help = "certificates (PEM) to trust; without it the system's"},
-    {.name = "certificate", .help = "own certificate (PEM), for servers that ask for one"},
-    {.name = "key", .help = "its key (PEM)"},
-    {.name = "insecure",
-     .kind = WordKind::kFlag,
-     .help = "talk to anyone, whatever certificate they show",
-     .fallback = "false"},
-};
 
 inline constexpr WordDef kMqttConnectionWords[] = {
     {.name = "server",

@@ -142,12 +142,9 @@ Status Operate::start(OperateView view) {
     rule->consumers.push_back({taps_.back().get(), 0});
   }
   for (const auto& outbox : view_->pipeline.outboxes()) {
-    host::LatencyHistogram& times = metrics_.histogram(
+    delivered_.push_back(&metrics_.histogram(
         "edgewise_latency_seconds", "Time since a message arrived, by the stage that it has passed",
-        {{"stage", "delivered"}, {"sink", outbox->options().name}});
-    outbox->on_delivered = [this, &times](int64_t queued_us) {
-      times.add_us(std::max<int64_t>(view_->now_us() - queued_us, 0));
-    };
+        {{"stage", "delivered"}, {"sink", outbox->options().name}}));
   }
   metrics_.before_text([this] { update_metrics(); });
   add_routes();

@@ -10,6 +10,7 @@
 #include "agent/command_door.h"
 #include "agent/log_line.h"
 #include "agent/pipeline.h"
+#include "agent/tracer.h"
 #include "host/durable_log.h"
 #include "host/http_server.h"
 #include "host/metrics.h"
@@ -24,8 +25,8 @@ struct OperateView {
   Ledger& ledger;
   const host::DurableLog* journal = nullptr;  ///< null: nothing is stored
   CommandDoor* door = nullptr;
+  const Tracer* tracer = nullptr;  ///< null: nothing is traced
   std::function<LinkState(size_t source)> source_state{};
-  std::function<int64_t()> now_us{};  ///< the app's clock
   LogTo log = read_by_nobody;
   /// Of a device that runs bundles; else empty.
   std::function<std::string()> bundle_json{};
@@ -46,6 +47,7 @@ class Operate {
   uint16_t port() const;
 
   void note_processed(int64_t us) { processed_.add_us(us); }
+  void note_delivered(size_t sink, int64_t us) { delivered_[sink]->add_us(us); }
   void note_snapshot(size_t bytes);
 
  private:
@@ -69,6 +71,7 @@ class Operate {
   Settings settings_;
   host::Metrics metrics_;
   host::LatencyHistogram& processed_;
+  std::vector<host::LatencyHistogram*> delivered_;  ///< by sink, since start()
   std::unique_ptr<OperateView> view_;
   std::unique_ptr<host::AccessTokens> tokens_;
   std::unique_ptr<host::TlsContext> tls_;

@@ -113,6 +113,14 @@ void Operate::update_drift_metrics(const std::string& where,
 void Operate::update_metrics() {
   update_ledger_metrics();
   update_model_metrics();
+  if (view_->tracer != nullptr) {
+    const char* help = "Spans that a collector has taken, and those that were given up";
+    const Tracer::Counts& spans = view_->tracer->counts();
+    raise_to(metrics_.counter("edgewise_trace_spans_total", help, {{"outcome", "sent"}}),
+             spans.sent);
+    raise_to(metrics_.counter("edgewise_trace_spans_total", help, {{"outcome", "dropped"}}),
+             spans.dropped);
+  }
   if (view_->bundle_metrics) view_->bundle_metrics(metrics_);
   for (size_t i = 0; i < view_->app.sources.size(); ++i) {
     if (is_command_door(view_->app.sources[i])) continue;

@@ -81,14 +81,15 @@ void Outbox::take(const Row& row, Fate& fate, size_t port) {
     // The log went on without it, so it was dropped; the note with the reason is lost.
     if (number <= lane.store->logged()) return count_dropped(cover, DropReason::kDisk);
   }
+  if (on_queued && !is_replaying_) on_queued(ticket_of(lane.priority, number), route.name);
   const bool is_free = lanes_[0].entries.empty() && lanes_[1].entries.empty() &&
                        lanes_[0].waiting_in_log + lanes_[1].waiting_in_log == 0;
-  if (is_free && !is_replaying_ && sink_ != nullptr && !sink_->is_acknowledged() &&
+  if (is_free && !is_replaying_ && !is_held_ && sink_ != nullptr && !sink_->is_acknowledged() &&
       sink_->ready()) {
     if (offer_direct(lane, row, route, number) == SendResult::kDelivered) {
       lane.settle_through(number);
       if (lane.store) lane.store->set_delivered(number);
-      if (on_delivered) on_delivered(context_.now_us);
+      if (on_delivered) on_delivered(ticket_of(lane.priority, number), context_.now_us);
       return count_delivered(cover, route.egress_row, payload.size());
     }
   }
@@ -118,7 +119,8 @@ SendResult Outbox::offer_direct(Lane& lane, const Row& row, const Route& route, 
                       .topic = row.topic,
                       .payload = row.raw,
                       .event_time_us = row.time_us,
-                      .priority = lane.priority});
+                      .priority = lane.priority,
+                      .trace_parent = trace_parent(ticket_of(lane.priority, number))});
 }
 
 SendResult Outbox::offer(Lane& lane, const Entry& entry) {
@@ -135,7 +137,8 @@ SendResult Outbox::offer(Lane& lane, const Entry& entry) {
                       .payload = entry.payload,
                       .event_time_us = entry.time_us,
                       .priority = lane.priority,
-                      .is_resent = entry.was_sent || entry.number <= lane.resent_through});
+                      .is_resent = entry.was_sent || entry.number <= lane.resent_through,
+                      .trace_parent = trace_parent(ticket_of(lane.priority, entry.number))});
 }
 
 void Outbox::enqueue(Lane& lane, Entry entry) {
@@ -193,6 +196,7 @@ void Outbox::drop_entry(Lane& lane, size_t index, DropReason reason) {
   const auto at = lane.entries.begin() + static_cast<std::ptrdiff_t>(index);
   const bool is_noted = lane.store && lane.store->note_dropped(at->number, at->number, reason);
   count_dropped(at->cover, reason);
+  if (on_dropped) on_dropped(ticket_of(lane.priority, at->number));
   memory_bytes_ -= at->bytes();
   if (index == 0) {
     lane.settle_through(at->number);
@@ -204,7 +208,7 @@ void Outbox::drop_entry(Lane& lane, size_t index, DropReason reason) {
 }
 
 void Outbox::pump() {
-  if (is_replaying_ || is_pumping_ || sink_ == nullptr) return;
+  if (is_replaying_ || is_held_ || is_pumping_ || sink_ == nullptr) return;
   is_pumping_ = true;
   for (Lane& lane : lanes_) {
     while (sink_->ready()) {
@@ -220,7 +224,7 @@ void Outbox::pump() {
       ++lane.in_flight;
       if (lane.store) lane.store->set_sent(entry.number);
       if (result == SendResult::kDelivered) {
-        settle(entry);
+        settle(lane, entry);
         finish(lane, entry);
       }
     }
@@ -228,9 +232,9 @@ void Outbox::pump() {
   is_pumping_ = false;
 }
 
-void Outbox::settle(const Entry& entry) {
+void Outbox::settle(const Lane& lane, const Entry& entry) {
   count_delivered(entry.cover, entry.egress_row, entry.payload.size());
-  if (on_delivered) on_delivered(entry.queued_us);
+  if (on_delivered) on_delivered(ticket_of(lane.priority, entry.number), entry.queued_us);
 }
 
 void Outbox::pop_done(Lane& lane) {
@@ -265,7 +269,7 @@ void Outbox::delivered(uint64_t ticket) {
   const auto entry = is_first ? lane.entries.begin()
                               : std::ranges::lower_bound(lane.entries, number, {}, &Entry::number);
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
-  settle(*entry);
+  settle(lane, *entry);
   finish(lane, *entry);
 }
 
@@ -276,6 +280,7 @@ void Outbox::refused(uint64_t ticket, std::string_view /*why*/) {
   if (entry == lane.entries.end() || entry->number != number || entry->is_done) return;
   entry->is_noted = lane.store && lane.store->note_dropped(number, number, DropReason::kRefused);
   count_dropped(entry->cover, DropReason::kRefused);
+  if (on_dropped) on_dropped(ticket);
   finish(lane, *entry);
 }
 

@@ -104,6 +104,10 @@ class Outbox final : public Consumer, public Outlet {
   void hurry() {
     if (sink_ != nullptr) sink_->hurry();
   }
+  /// From here on nothing more is handed to the sink.
+  void hold() { is_held_ = true; }
+  /// Outputs whose answer the sink owes.
+  size_t in_flight() const { return lanes_[0].in_flight + lanes_[1].in_flight; }
   /// Drops what is too old.
   void expire();
   /// Writes everything that waits to the log. Error: as LaneStore::append.
@@ -124,8 +128,13 @@ class Outbox final : public Consumer, public Outlet {
 
   std::function<void(const Outbox&, LinkState, std::string_view)> on_state;
   std::function<void()> on_settled;  ///< room has become free
-  /// The receiver has an output whose input came at this time; empty: nobody asks.
-  std::function<void(int64_t queued_us)> on_delivered;
+  // What becomes of single outputs; empty: nobody asks.
+  std::function<void(uint64_t ticket, const std::string& route)> on_queued;
+  /// The receiver has it; its input came at this time.
+  std::function<void(uint64_t ticket, int64_t queued_us)> on_delivered;
+  std::function<void(uint64_t ticket)> on_dropped;  ///< while it was in memory
+  /// Valid until the next call.
+  std::function<std::string_view(uint64_t ticket)> trace_parent_of;
   std::function<void()> need_trim;  ///< the log should give up what is settled: see trim()
 
   void save(ByteWriter& out) const;
@@ -181,6 +190,9 @@ class Outbox final : public Consumer, public Outlet {
     if (state_ == LinkState::kConnecting) return sink_ == nullptr || !sink_->ready();
     return state_ != LinkState::kConnected;
   }
+  std::string_view trace_parent(uint64_t ticket) const {
+    return trace_parent_of ? trace_parent_of(ticket) : std::string_view();
+  }
   Lane& lane_of(uint64_t ticket) { return lanes_[ticket >> 63]; }
   SendResult offer(Lane& lane, const Entry& entry);
   SendResult offer_direct(Lane& lane, const Row& row, const Route& route, uint64_t number);
@@ -189,7 +201,7 @@ class Outbox final : public Consumer, public Outlet {
   void note_logged(size_t bytes);
   bool make_room(Lane& lane, size_t bytes);
   void drop_entry(Lane& lane, size_t index, DropReason reason);
-  void settle(const Entry& entry);
+  void settle(const Lane& lane, const Entry& entry);
   void count_delivered(const CoverSet& cover, uint32_t egress_row, size_t bytes);
   void count_dropped(const CoverSet& cover, DropReason reason);
   void pop_done(Lane& lane);
@@ -212,6 +224,7 @@ class Outbox final : public Consumer, public Outlet {
   uint64_t untrimmed_bytes_ = 0;  ///< written to the logs since need_trim()
   bool is_replaying_ = false;
   bool is_pumping_ = false;
+  bool is_held_ = false;
   bool stores_while_away_ = false;
   LinkState state_ = LinkState::kConnecting;
   std::string state_detail_;

@@ -168,7 +168,7 @@ Status Outbox::recover(bool is_counting, const std::function<void(const CoverSet
           if (const auto reason = lane.store->dropped(number)) {
             count_dropped(entry.cover, *reason);
           } else if (number <= lane.store->delivered()) {
-            if (is_counting) settle(entry);
+            if (is_counting) settle(lane, entry);
           } else if (lane.entries.empty() || number < lane.entries.front().number ||
                      number > lane.entries.back().number) {
             held(entry.cover);

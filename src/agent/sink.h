@@ -26,7 +26,8 @@ struct Output {
   std::string_view payload;   ///< the input's bytes where nothing changed them, else JSON
   int64_t event_time_us = 0;  ///< microseconds since 1970
   Priority priority = Priority::kTelemetry;
-  bool is_resent = false;  ///< may have been sent before
+  bool is_resent = false;              ///< may have been sent before
+  std::string_view trace_parent = {};  ///< W3C Trace Context, for who is sent one output at a time
 };
 
 enum class SendResult {
@@ -69,6 +70,10 @@ class Sink {
   virtual void hurry() { flush(); }
   /// Unanswered outputs stay with the agent.
   virtual void stop() = 0;
+  /// As Source::move_to(), when all that was sent is answered.
+  virtual bool move_to([[maybe_unused]] host::EventLoop& loop) { return false; }
+  /// Behind move_to(), in place of start().
+  virtual void go_on([[maybe_unused]] const SinkContext& context) {}
   /// Whether the receiver acknowledges. Where not, handing over counts as delivery.
   virtual bool is_acknowledged() const { return false; }
 };

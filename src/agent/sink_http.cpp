@@ -5,40 +5,25 @@
 
 #include "agent/background.h"
 #include "agent/batch_body.h"
-#include "agent/mqtt_settings.h"
+#include "agent/http_target.h"
 #include "agent/sink.h"
-#include "base/file.h"
 #include "host/event_loop.h"
-#include "host/http_client.h"
 
 namespace ew::agent {
 namespace {
 
-constexpr int64_t kMaxRetryAfterUs = 3'600'000'000;
-
-constexpr WordDef kHookWords[] = {
-    {.name = "url", .help = "http://HOST[:PORT]/PATH or https://...", .is_required = true},
-    {.name = "headers", .kind = WordKind::kMap, .help = "further header fields"},
-    {.name = "token_file", .help = "file with a bearer token in its first line"},
-    {.name = "timeout",
-     .kind = WordKind::kDuration,
-     .help = "for the whole answer",
-     .fallback = "30s",
-     .min = 0.01,
-     .max = 3600},
+constexpr WordDef kOwnHookWords[] = {
     {.name = "retry_max",
      .kind = WordKind::kDuration,
      .help = "longest pause between attempts; they begin at 100 ms and double",
      .fallback = "30s",
      .min = 0.1,
      .max = 3600},
-    {.name = "tls",
-     .kind = WordKind::kMap,
-     .help = "certificates, for https://",
-     .words = kClientTlsWords},
 };
+constexpr auto kHookWords = with_http_target(kOwnHookWords);
 
-constexpr WordDef kBatchWords[] = {
+constexpr WordDef kOwnBatchWords[] = {
+    kOwnHookWords[0],
     {.name = "format",
      .kind = WordKind::kChoice,
      .help = "of the body: one JSON list, or a JSON value a line",
@@ -62,17 +47,10 @@ constexpr WordDef kBatchWords[] = {
      .fallback = "true"},
 };
 
-constexpr auto kAllBatchWords = [] {
-  std::array<WordDef, std::size(kHookWords) + std::size(kBatchWords)> all{};
-  std::copy(std::begin(kBatchWords), std::end(kBatchWords),
-            std::copy(std::begin(kHookWords), std::end(kHookWords), all.begin()));
-  return all;
-}();
+constexpr auto kBatchWords = with_http_target(kOwnBatchWords);
 
 struct Options {
-  host::HttpClientOptions client;
-  std::string path;
-  host::HttpHeaders headers;
+  HttpTarget target;
   int64_t retry_max_us = 0;
   BatchFormat format{.is_list = false, .has_ids = false};
   size_t max_batch = 1;
@@ -87,7 +65,7 @@ class HttpSink final : public Sink {
 
   Status start(const SinkContext& context) override {
     context_.emplace(context);
-    client_ = std::make_unique<host::HttpClient>(context.loop, options_.client);
+    client_ = std::make_unique<host::HttpClient>(context.loop, options_.target.client);
     context.outlet.set_state(LinkState::kConnecting, "");
     return {};
   }
@@ -98,6 +76,7 @@ class HttpSink final : public Sink {
     next_.tickets.push_back(output.ticket);
     next_.first_id = next_.tickets.size() == 1 ? std::string(output.id) : "";
     next_.is_resent = output.is_resent;
+    next_.trace_parent = next_.tickets.size() == 1 ? std::string(output.trace_parent) : "";
     append(output);
     return SendResult::kInFlight;
   }
@@ -135,6 +114,7 @@ class HttpSink final : public Sink {
     std::string body;
     std::string first_id;  // of the only one
     bool is_resent = false;
+    std::string trace_parent;  // of the only one
   };
 
   size_t limit() const { return singles_ > 0 ? 1 : options_.max_batch; }
@@ -159,11 +139,14 @@ class HttpSink final : public Sink {
     end_batch(sending_.body, options_.format);
     host::HttpRequest request;
     request.method = "POST";
-    request.path = options_.path;
-    request.headers = options_.headers;
+    request.path = options_.target.path;
+    request.headers = options_.target.headers;
     if (sending_.tickets.size() == 1) {
       request.headers.add("Idempotency-Key", sending_.first_id);
       if (sending_.is_resent) request.headers.add("X-Resent", "true");
+      if (!sending_.trace_parent.empty()) {
+        request.headers.add("traceparent", sending_.trace_parent);
+      }
     }
     request.body = std::move(sending_.body);
     const Status status = client_->send(std::move(request), [this](Result<host::HttpResponse> r) {
@@ -203,7 +186,7 @@ class HttpSink final : public Sink {
     singles_ -= std::min(singles_, tickets.size());
     if (!is_connected_) {
       is_connected_ = true;
-      context_->outlet.set_state(LinkState::kConnected, options_.path);
+      context_->outlet.set_state(LinkState::kConnected, options_.target.path);
     }
     for (const uint64_t ticket : tickets) tell(ticket);
     context_->outlet.ready();
@@ -241,42 +224,10 @@ class HttpSink final : public Sink {
   size_t singles_ = 0;  // so many outputs go one by one
 };
 
-Status add_headers(const Settings& settings, host::HttpHeaders& headers) {
-  if (const host::YamlNode* more = settings.node("headers")) {
-    for (const host::YamlNode::Entry& entry : more->map) {
-      if (!entry.value.is_scalar()) return entry.value.error("expected a text");
-      headers.add(entry.key, entry.value.text);
-    }
-  }
-  if (!settings.has("token_file")) return {};
-  const auto content = read_file(settings.text("token_file"), 65536);
-  if (!content.ok()) return settings.error("token_file", content.error().message);
-  const std::string text(content->begin(), content->end());
-  headers.add("Authorization", "Bearer " + text.substr(0, text.find_first_of("\r\n")));
-  return {};
-}
-
 Result<Options> read_options(const Settings& settings) {
-  auto url = host::parse_http_url(settings.text("url"));
-  if (!url.ok()) return settings.error("url", url.error().message);
   Options options;
-  options.path = url->path;
-  options.client.host = url->host;
-  options.client.port = url->port;
-  options.client.response_timeout_us = settings.duration_us("timeout");
+  EW_TRY(options.target, read_http_target(settings));
   options.retry_max_us = settings.duration_us("retry_max");
-  if (url->uses_tls) {
-    const Settings tls = settings.map("tls");
-    auto context = host::create_tls_context({.ca_file = tls.text("ca"),
-                                             .certificate_file = tls.text("certificate"),
-                                             .key_file = tls.text("key"),
-                                             .accepts_anyone = tls.flag("insecure")});
-    if (!context.ok()) return settings.error("tls", context.error().message);
-    options.client.tls = std::move(*context);
-  } else if (settings.has("tls")) {
-    return settings.error("tls", "needs a url https://...");
-  }
-  EW_TRY_VOID(add_headers(settings, options.headers));
   return options;
 }
 
@@ -286,14 +237,14 @@ Result<std::unique_ptr<Sink>> create_batch(const Settings& settings, const std::
   options.format.has_ids = settings.flag("ids");
   options.max_batch = static_cast<size_t>(settings.integer("max_batch"));
   options.max_wait_us = settings.duration_us("max_wait");
-  options.headers.add("Content-Type",
-                      options.format.is_list ? "application/json" : "application/x-ndjson");
+  options.target.headers.add("Content-Type",
+                             options.format.is_list ? "application/json" : "application/x-ndjson");
   return std::unique_ptr<Sink>(std::make_unique<HttpSink>(std::move(options)));
 }
 
 Result<std::unique_ptr<Sink>> create_hook(const Settings& settings, const std::string&) {
   EW_TRY(Options options, read_options(settings));
-  options.headers.add("Content-Type", "application/json");
+  options.target.headers.add("Content-Type", "application/json");
   return std::unique_ptr<Sink>(std::make_unique<HttpSink>(std::move(options)));
 }
 
@@ -302,7 +253,7 @@ Result<std::unique_ptr<Sink>> create_hook(const Settings& settings, const std::s
 extern const SinkType kHttpSink;
 const SinkType kHttpSink{.name = "http",
                          .help = "batches posted to an HTTP server",
-                         .words = kAllBatchWords,
+                         .words = kBatchWords,
                          .create = create_batch};
 extern const SinkType kWebhookSink;
 const SinkType kWebhookSink{.name = "webhook",

@@ -151,6 +151,18 @@ class MqttSink final : public Sink, private host::MqttHandler {
     alive_.reset();
   }
   bool is_acknowledged() const override { return qos_ > 0 || batches_; }
+  bool move_to(host::EventLoop& loop) override {
+    if (!client_->is_connected() || (batches_ && !batches_->is_empty()) || !sent_.empty()) {
+      return false;
+    }
+    forget_wait();
+    loop_ = &loop;
+    return client_->move_to(loop).ok();
+  }
+  void go_on(const SinkContext& context) override {
+    outlet_ = &context.outlet;
+    outlet_->set_state(LinkState::kConnected, kStillConnected);
+  }
 
  private:
   void on_connected(bool) override {
@@ -233,6 +245,7 @@ SendResult MqttSink::send(const Output& output) {
     properties_.user("id", output.id);
     if (output.is_resent) properties_.user("resent", "true");
   }
+  if (!output.trace_parent.empty()) properties_.user("traceparent", output.trace_parent);
   const size_t bytes =
       topic.size() + output.payload.size() + properties_.bytes().size() + kOverhead;
   if (client_->is_connected() && bytes > client_->max_publish_bytes()) {

@@ -28,6 +28,9 @@ inline const char* link_state_name(LinkState state) {
   return kNames[static_cast<size_t>(state)];
 }
 
+/// Detail of kConnected behind Source::move_to().
+inline constexpr const char* kStillConnected = "as before";
+
 /// Where a source puts what it receives.
 class Intake {
  public:
@@ -71,6 +74,12 @@ class Source {
   virtual void resume() {}
   /// No push() behind this.
   virtual void stop() = 0;
+  /// Another version of the app takes over and leaves this source's words as they are: goes on on
+  /// the loop of its agent, with its connection, until go_on(). Called behind pause(), when nothing
+  /// is to be acknowledged. False where there is nothing to keep: stop() follows.
+  virtual bool move_to([[maybe_unused]] host::EventLoop& loop) { return false; }
+  /// Behind move_to(), in place of start(): receives again.
+  virtual void go_on([[maybe_unused]] const SourceContext& context) {}
   /// Whether the other side keeps a message until it is acknowledged (QoS 1 and 2, HTTP, files with
   /// a position). One such source makes the app store its input before it is processed.
   virtual bool is_durable() const { return false; }

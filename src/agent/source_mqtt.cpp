@@ -81,6 +81,18 @@ class MqttSource final : public Source, private host::MqttHandler {
     if (client_) client_->stop();
   }
   bool is_durable() const override { return is_durable_; }
+  bool move_to(host::EventLoop& loop) override {
+    if (!client_->is_connected() || client_->unacknowledged() > 0) return false;
+    loop_->cancel(timer_);
+    is_waiting_ = false;
+    loop_ = &loop;
+    return client_->move_to(loop).ok();
+  }
+  void go_on(const SourceContext& context) override {
+    intake_ = &context.intake;
+    intake_->set_state(LinkState::kConnected, kStillConnected);
+    resume();
+  }
 
  private:
   void on_connected(bool) override { intake_->set_state(LinkState::kConnected, ""); }
@@ -98,6 +110,7 @@ class MqttSource final : public Source, private host::MqttHandler {
     record.topic = message.topic;
     record.payload = host::as_text(message.payload);
     record.ack_token = message.ack_token;
+    record.trace_parent = message.properties.user("traceparent").value_or("");
     if (is_split_) return push_records(record);
     intake_->push(record);
   }

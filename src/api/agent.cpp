@@ -23,12 +23,14 @@ Result<void> run_app(const std::string& path, const AgentOptions& options) {
   EW_TRY(auto app, api::load_app_or_fail(path, options));
   const agent::LogTo log = api::log_to(options);
   std::shared_ptr<const host::YamlNode> before;  // of the version that ran until now
+  std::shared_ptr<agent::KeptLinks> links;       // from that version
   for (bool is_reload = false;; is_reload = true) {
     agent::AgentOptions agent_options;
     agent_options.record_folder = options.record;
     agent_options.load_model = load_runner;
     agent_options.log = log;
     agent_options.is_reload = is_reload;
+    agent_options.links = std::move(links);
     agent_options.stamp = stamp;
     agent_options.stamp_now = [&path] { return agent::file_stamp(path); };
     agent_options.load_again = [&]() -> Result<std::unique_ptr<agent::App>> {
@@ -53,6 +55,7 @@ Result<void> run_app(const std::string& path, const AgentOptions& options) {
     }
     EW_TRY_VOID((*agent)->run());
     app = (*agent)->take_next();
+    links = (*agent)->take_links();
     if (!app) return {};
     before = document;
   }

@@ -80,6 +80,8 @@ std::vector<Error> faults_of(const agent::App& app) {
   const auto pipeline = agent::Pipeline::build(app, load_runner, **ledger, errors);
   const auto operate = agent::Operate::create(app);
   if (!operate.ok()) errors.push_back(operate.error());
+  const auto tracer = agent::Tracer::create(app);
+  if (!tracer.ok()) errors.push_back(tracer.error());
   for (const agent::SourcePlan& source : app.sources) {
     const auto made = source.type->create(source.settings, source.name);
     if (!made.ok()) errors.push_back(made.error());

@@ -86,6 +86,7 @@ class DeviceRun {
     options.load_model = api::load_runner;
     options.log = log_;
     options.is_reload = is_reload;
+    options.links = std::move(links_);
     options.takes_any_next = true;
     options.stamp_now = [this, version] { return stamp(version); };
     options.stamp = std::to_string(version);
@@ -110,6 +111,7 @@ class DeviceRun {
     EW_TRY(const auto agent, agent::Agent::create(std::move(app), std::move(options)));
     EW_TRY_VOID(agent->run());
     const bool goes_on = agent->take_next() != nullptr;
+    links_ = agent->take_links();
     if (is_open) EW_TRY_VOID(agent::forget_start(files_, device_.folder, version));
     return goes_on;
   }
@@ -211,6 +213,7 @@ class DeviceRun {
   agent::SlotRecord record_;
   std::string note_;
   agent::PullState pulled_;
+  std::shared_ptr<agent::KeptLinks> links_;  ///< of the version that ran before
 };
 
 }  // namespace

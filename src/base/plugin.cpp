@@ -47,6 +47,8 @@ std::vector<std::string> search_folders() {
       if (!folder.empty()) out.push_back(std::move(folder));
     }
   }
+  // For other programs with the library in them.
+  out.insert(out.end(), {"/usr/local/lib/edgewise", "/usr/lib/edgewise"});
   return out;
 }
 

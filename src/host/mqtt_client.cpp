@@ -45,7 +45,7 @@ Result<std::unique_ptr<MqttClient>> MqttClient::create(EventLoop& loop, MqttHand
 }
 
 MqttClient::MqttClient(EventLoop& loop, MqttHandler& handler, MqttOptions options)
-    : loop_(loop),
+    : loop_(&loop),
       handler_(handler),
       options_(std::move(options)),
       stream_(loop, *this),
@@ -69,11 +69,27 @@ void MqttClient::stop() {
     write_disconnect(version(), 0, stream_.output());
   }
   stream_.close();
-  loop_.cancel(retry_timer_);
-  loop_.cancel(handshake_timer_);
-  loop_.cancel(keep_alive_timer_);
-  loop_.forget(*this);
+  loop_->cancel(retry_timer_);
+  loop_->cancel(handshake_timer_);
+  loop_->cancel(keep_alive_timer_);
+  loop_->forget(*this);
   state_ = State::kStopped;
+}
+
+Status MqttClient::move_to(EventLoop& loop) {
+  EW_DCHECK(is_connected());
+  loop_->cancel(keep_alive_timer_);
+  const bool must_go_on = is_blocked_ && is_reading_;
+  loop_->forget(*this);
+  const Status moved = stream_.move_to(loop);
+  loop_ = &loop;
+  if (!moved.ok()) {
+    stop();
+    return moved;
+  }
+  start_keep_alive_timer();
+  if (must_go_on) loop_->at_wakeup_end(*this);
+  return {};
 }
 
 void MqttClient::connect() {
@@ -84,14 +100,14 @@ void MqttClient::connect() {
 void MqttClient::on_open() {
   state_ = State::kHandshake;
   write_connect(options_.connect, output());
-  handshake_timer_ = loop_.call_after(options_.connect_timeout_us, [this] {
+  handshake_timer_ = loop_->call_after(options_.connect_timeout_us, [this] {
     handshake_timer_ = {};
     fail(0, str("no answer to CONNECT within ", options_.connect_timeout_us / 1000, " ms"));
   });
 }
 
 std::vector<uint8_t>& MqttClient::output() {
-  last_sent_us_ = loop_.now_us();
+  last_sent_us_ = loop_->now_us();
   return stream_.output();
 }
 
@@ -108,9 +124,9 @@ void MqttClient::fail(uint8_t reason, const std::string& what) {
 void MqttClient::disconnected(const Error& error) {
   const bool was_accepted = state_ == State::kSubscribing || state_ == State::kConnected;
   ++(was_accepted ? counters_.disconnects : counters_.failed_connects);
-  loop_.cancel(handshake_timer_);
-  loop_.cancel(keep_alive_timer_);
-  loop_.forget(*this);
+  loop_->cancel(handshake_timer_);
+  loop_->cancel(keep_alive_timer_);
+  loop_->forget(*this);
   is_blocked_ = false;
   discard_bytes_ = 0;
   ping_sent_us_ = 0;
@@ -126,7 +142,7 @@ void MqttClient::disconnected(const Error& error) {
   const auto half = static_cast<uint64_t>(backoff_us_ / 2);
   const auto pause = static_cast<int64_t>(half + rng_.below(half + 1));
   backoff_us_ = std::min(backoff_us_ * 2, options_.max_backoff_us);
-  retry_timer_ = loop_.call_after(pause, [this] {
+  retry_timer_ = loop_->call_after(pause, [this] {
     retry_timer_ = {};
     connect();
   });
@@ -145,7 +161,7 @@ void MqttClient::set_reading(bool is_reading) {
   if (!stream_.is_open()) return;
   if (!is_reading) return stream_.set_reading(false);
   is_blocked_ = true;  // what is buffered goes first
-  loop_.at_wakeup_end(*this);
+  loop_->at_wakeup_end(*this);
 }
 
 void MqttClient::process() {
@@ -267,7 +283,7 @@ void MqttClient::handle_connack(const MqttFrame& frame, Bytes body) {
   if (connack.reason != 0) {
     return fail(0, str("refused: ", mqtt_reason_text(version(), connack.reason)));
   }
-  loop_.cancel(handshake_timer_);
+  loop_->cancel(handshake_timer_);
   const MqttProperties& properties = connack.properties;
   const uint32_t limit = properties.number(MqttProperty::kReceiveMaximum).value_or(65535);
   in_flight_limit_ = std::min<size_t>(options_.max_in_flight, std::max<uint32_t>(limit, 1));
@@ -334,14 +350,17 @@ void MqttClient::handle_disconnect(const MqttFrame& frame, Bytes body) {
 
 void MqttClient::start_keep_alive(uint32_t seconds) {
   keep_alive_us_ = static_cast<int64_t>(seconds) * 1'000'000;
-  if (keep_alive_us_ > 0) {
-    keep_alive_timer_ = loop_.call_after(keep_alive_us_ / 2, [this] { check_keep_alive(); });
-  }
+  start_keep_alive_timer();
+}
+
+void MqttClient::start_keep_alive_timer() {
+  if (keep_alive_us_ == 0) return;
+  keep_alive_timer_ = loop_->call_after(keep_alive_us_ / 2, [this] { check_keep_alive(); });
 }
 
 void MqttClient::check_keep_alive() {
-  const int64_t now = loop_.now_us();
-  keep_alive_timer_ = loop_.call_after(keep_alive_us_ / 2, [this] { check_keep_alive(); });
+  const int64_t now = loop_->now_us();
+  start_keep_alive_timer();
   // While reading is stopped, no answer can be seen.
   const bool can_hear = is_reading_ && !is_blocked_;
   if (can_hear && ping_sent_us_ != 0 && now - ping_sent_us_ >= keep_alive_us_) {

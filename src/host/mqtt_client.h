@@ -121,6 +121,10 @@ class MqttClient final : private StreamOwner, private WakeupEnd {
   /// Stops and goes on reading: the server keeps what it has.
   void set_reading(bool is_reading);
 
+  /// Goes on on another loop of the same thread: the connection, its session and what is in flight
+  /// stay. Only while it is connected, and not from within the handler. Error kIo: as stop().
+  Status move_to(EventLoop& loop);
+
   const MqttCounters& counters() const { return counters_; }
   MqttVersion version() const { return options_.connect.version; }
 
@@ -175,10 +179,11 @@ class MqttClient final : private StreamOwner, private WakeupEnd {
   void free_slot(uint16_t packet_id);
   void became_writable();
   void start_keep_alive(uint32_t seconds);
+  void start_keep_alive_timer();
   void check_keep_alive();
   std::vector<uint8_t>& output();
 
-  EventLoop& loop_;
+  EventLoop* loop_;
   MqttHandler& handler_;
   MqttOptions options_;
   Stream stream_;

@@ -146,6 +146,40 @@ TEST_CASE("mqtt client: unacknowledged messages are bounded in both versions") {
   }
 }
 
+TEST_CASE("mqtt client: on another loop the connection, its unread input and its output go on") {
+  for (const MqttVersion version : kBoth) {
+    Pair pair(version, {.subscriptions = {{.filter = "in/#", .qos = 1}}});
+    REQUIRE(pair.connect());
+    pair.broker.take();
+    pair.handler.acknowledges = true;
+    pair.client->set_reading(false);
+    pair.settle();
+    pair.broker.publish(version, "in/1", "a", 1, 11);
+    CHECK(pair.client->publish("out", as_bytes("x"), 1, false, 5) == MqttPublishResult::kInFlight);
+    const auto other = EventLoop::create().value();
+    REQUIRE(pair.client->move_to(*other).ok());
+    // The broker's loop does not serve it any more.
+    pair.settle();
+    CHECK(pair.broker.take().empty());
+    CHECK(pair.client->in_flight() == 1);
+    pair.client->set_reading(true);
+    const auto run_both = [&](const auto& is_done) {
+      for (int i = 0; i < 200 && !is_done(); ++i) {
+        other->run_once(5000);
+        pair.loop->run_once(5000);
+      }
+      return is_done();
+    };
+    REQUIRE(run_both([&] { return pair.broker.count(MqttType::kPuback) == 1; }));
+    CHECK(pair.handler.payloads == std::vector<std::string>{"a"});
+    CHECK(pair.broker.count(MqttType::kPublish) == 1);
+    CHECK(pair.broker.connections() == 1);
+    pair.broker.drop_connection();
+    REQUIRE(run_both([&] { return pair.handler.connected == 2; }));
+    pair.client.reset();  // before its loop
+  }
+}
+
 TEST_CASE("mqtt client: a QoS 2 message that comes again is not told twice, even if stored late") {
   const MqttVersion version = MqttVersion::k5;
   MqttOptions options{.subscriptions = {{.filter = "in/#", .qos = 2}}};

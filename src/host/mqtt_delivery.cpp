@@ -165,7 +165,7 @@ void MqttClient::send_acknowledgements() {
     unacknowledged_.pop_front();
     has_sent = true;
   }
-  if (has_sent && is_blocked_ && !is_processing_) loop_.at_wakeup_end(*this);
+  if (has_sent && is_blocked_ && !is_processing_) loop_->at_wakeup_end(*this);
 }
 
 }  // namespace ew::host

@@ -79,7 +79,7 @@ struct Stream::Lookup {
   std::string failure;
 };
 
-Stream::Stream(EventLoop& loop, StreamOwner& owner) : loop_(loop), owner_(owner) {}
+Stream::Stream(EventLoop& loop, StreamOwner& owner) : loop_(&loop), owner_(owner) {}
 
 Stream::~Stream() { close(); }
 
@@ -91,7 +91,7 @@ void Stream::connect(const StreamTarget& target) {
   EW_DCHECK(is_closed());
   target_ = target;
   is_connecting_ = true;
-  timeout_ = loop_.call_after(target.timeout_us, [this] {
+  timeout_ = loop_->call_after(target.timeout_us, [this] {
     timeout_ = {};
     fail(make_error(ErrorCode::kIo, name(), ": no answer within ", target_.timeout_us / 1000,
                     " ms"));
@@ -101,7 +101,7 @@ void Stream::connect(const StreamTarget& target) {
 
 void Stream::look_up(const StreamTarget& target) {
   lookup_ = std::make_shared<Lookup>();
-  lookup_->loop = &loop_;
+  lookup_->loop = loop_;
   const auto go_on = [this, lookup = lookup_] {
     // Only the stream's own thread takes the loop away, and this is it.
     if (lookup->loop == nullptr) return;
@@ -109,10 +109,10 @@ void Stream::look_up(const StreamTarget& target) {
   };
   if (target.host == "localhost") {
     add_loopback(target.port, lookup_->addresses);
-    return loop_.post(go_on);
+    return loop_->post(go_on);
   }
   if (resolve(target.host, target.port, AI_NUMERICHOST, lookup_->addresses).empty()) {
-    return loop_.post(go_on);
+    return loop_->post(go_on);
   }
   std::thread([lookup = lookup_, host = target.host, port = target.port, go_on] {
     std::vector<Address> found;
@@ -137,7 +137,7 @@ void Stream::connect_next(const Error& last_error) {
         ::connect(fd_, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (result == 0 || errno == EINPROGRESS) {
       events_ = EPOLLOUT;
-      const Status status = loop_.watch(fd_, events_, *this);
+      const Status status = loop_->watch(fd_, events_, *this);
       if (status.ok()) return;
       error = status.error();
     } else {
@@ -154,7 +154,7 @@ void Stream::finish_connect() {
   socklen_t size = sizeof(number);
   ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &number, &size);
   if (number != 0) {
-    loop_.unwatch(fd_, *this);
+    loop_->unwatch(fd_, *this);
     ::close(fd_);
     fd_ = -1;
     return connect_next(io_error(name(), "cannot connect", number));
@@ -177,12 +177,12 @@ Status Stream::adopt(int fd, TlsContext* tls, int64_t timeout_us) {
   target_ = {};
   target_.tls = tls;
   events_ = EPOLLIN;
-  EW_TRY_VOID(loop_.watch(fd_, events_, *this));
+  EW_TRY_VOID(loop_->watch(fd_, events_, *this));
   if (tls == nullptr) {
     is_open_ = true;
     return {};
   }
-  timeout_ = loop_.call_after(timeout_us, [this] {
+  timeout_ = loop_->call_after(timeout_us, [this] {
     timeout_ = {};
     fail(make_error(ErrorCode::kIo, "connection: no TLS handshake in time"));
   });
@@ -196,7 +196,7 @@ Status Stream::begin_tls(const std::string& name) {
 }
 
 void Stream::opened() {
-  loop_.cancel(timeout_);
+  loop_->cancel(timeout_);
   is_open_ = true;
   update_events();
   owner_.on_open();
@@ -233,7 +233,7 @@ void Stream::update_events() {
       (reads ? uint32_t{EPOLLIN} : 0u) | (is_waiting_to_write_ ? uint32_t{EPOLLOUT} : 0u);
   if (events == events_) return;
   events_ = events;
-  if (const Status status = loop_.change(fd_, events, *this); !status.ok()) fail(status.error());
+  if (const Status status = loop_->change(fd_, events, *this); !status.ok()) fail(status.error());
 }
 
 void Stream::on_ready(uint32_t events) {
@@ -295,8 +295,8 @@ Status Stream::take_input(Bytes bytes) {
 void Stream::schedule_flush() {
   if (is_flush_scheduled_) return;
   is_flush_scheduled_ = true;
-  if (flush_delay_us_ == 0) return loop_.at_wakeup_end(*this);
-  flush_timer_ = loop_.call_after(flush_delay_us_, [this] {
+  if (flush_delay_us_ == 0) return loop_->at_wakeup_end(*this);
+  flush_timer_ = loop_->call_after(flush_delay_us_, [this] {
     flush_timer_ = {};
     on_wakeup_end();
   });
@@ -342,6 +342,22 @@ void Stream::flush() {
   }
 }
 
+Status Stream::move_to(EventLoop& loop) {
+  EW_DCHECK(is_open_);
+  loop_->unwatch(fd_, *this);
+  loop_->cancel(flush_timer_);
+  loop_->forget(*this);
+  lookup_.reset();
+  loop_ = &loop;
+  if (const Status status = loop.watch(fd_, events_, *this); !status.ok()) {
+    release();
+    return status;
+  }
+  is_flush_scheduled_ = false;
+  if (output_bytes() > 0) schedule_flush();
+  return {};
+}
+
 void Stream::fail(const Error& error) {
   release();
   owner_.on_close(error);
@@ -370,11 +386,11 @@ void Stream::release() {
     lookup_->loop = nullptr;
   }
   lookup_.reset();
-  loop_.cancel(timeout_);
-  loop_.cancel(flush_timer_);
-  loop_.forget(*this);
+  loop_->cancel(timeout_);
+  loop_->cancel(flush_timer_);
+  loop_->forget(*this);
   if (fd_ >= 0) {
-    loop_.unwatch(fd_, *this);
+    loop_->unwatch(fd_, *this);
     ::close(fd_);
   }
   fd_ = -1;

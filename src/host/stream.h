@@ -69,6 +69,9 @@ class Stream final : private Watcher, private WakeupEnd {
   /// Bytes that wait for the other side.
   size_t output_bytes() const { return output_.size() - output_sent_ + wire_.size() - wire_sent_; }
   void set_flush_delay(int64_t delay_us) { flush_delay_us_ = delay_us; }
+  /// Goes on on another loop of the same thread, with all that is buffered. Only for an open
+  /// stream; error kIo leaves it closed, without on_close().
+  Status move_to(EventLoop& loop);
   void flush();
 
   /// Without on_close(). What is in output() is sent as far as the system takes it at once.
@@ -91,7 +94,7 @@ class Stream final : private Watcher, private WakeupEnd {
   void release();
   std::string name() const;
 
-  EventLoop& loop_;
+  EventLoop* loop_;
   StreamOwner& owner_;
   int fd_ = -1;
   bool is_connecting_ = false;

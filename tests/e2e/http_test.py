@@ -8,10 +8,11 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from edgewise import EdgewiseTest
-from mqtt import Line
+from edgewise import BrokerTest, EdgewiseTest
+from mqtt import Line, Subscriber, lasting_port
 from operate_test import AgentProcess
 
 
@@ -325,6 +326,174 @@ class Sources(EdgewiseTest):
             "sinks:\n  out: {type: stdout, from: in}\n")
         self.assertIn("can be reached from outside",
                       self.run_edgewise("run", "app.yaml", expect=3).stderr)
+
+
+class TracesTest(EdgewiseTest):
+    APP = """
+app: pump
+state: state
+http: {{port: 0}}
+traces: {{url: "http://127.0.0.1:{port}/v1/traces", sample: {sample}, every: 50ms{more}}}
+sources:
+  in: {{type: file, path: in.jsonl, key: id, follow: true}}
+rules:
+  hot: {{from: in, when: temp > 80, kind: event}}
+sinks:
+  web: {{type: webhook, url: "http://127.0.0.1:{web}/in", from: hot}}
+"""
+
+    def start(self, collector, sample=1, web=None, more=""):
+        web = web or Receiver(self)
+        (self.folder / "app.yaml").write_text(
+            self.APP.format(port=collector.port, web=web.port, sample=sample, more=more))
+        (self.folder / "in.jsonl").write_text("")
+        return AgentProcess(self)
+
+    def put(self, *temperatures):
+        with open(self.folder / "in.jsonl", "a") as file:
+            for value in temperatures:
+                file.write(json.dumps({"id": "a", "temp": value}) + "\n")
+
+    @staticmethod
+    def spans(collector):
+        """Of what was taken, by name, oldest first."""
+        found = {}
+        for body in collector.taken:
+            for resource in json.loads(body)["resourceSpans"]:
+                for scope in resource["scopeSpans"]:
+                    for span in scope["spans"]:
+                        found.setdefault(span["name"], []).append(span)
+        return found
+
+    def counted(self, agent, outcome):
+        token = (self.folder / "state/token-view").read_text().strip()
+        row = f'edgewise_trace_spans_total{{outcome="{outcome}"}} '
+        return int(agent.get("/metrics", token)[1].split(row)[1].split()[0])
+
+    def test_an_input_from_arrival_to_delivery(self):
+        collector = Receiver(self)
+        before = time.time_ns()
+        agent = self.start(collector, more=", service: plant, headers: {X-Team: pumps}")
+        self.put(20, 90)
+        agent.wait_for(lambda: sum(map(len, self.spans(collector).values())) == 7)
+        status, headers, body = collector.seen[0]
+        self.assertEqual((headers["Content-Type"], headers["X-Team"]), ("application/json", "pumps"))
+        resource = json.loads(body)["resourceSpans"][0]["resource"]
+        self.assertEqual(resource["attributes"],
+                         [{"key": "service.name", "value": {"stringValue": "plant"}}])
+        spans = self.spans(collector)
+        self.assertEqual({name: len(all_) for name, all_ in spans.items()},
+                         {"receive in": 2, "store": 2, "process": 2, "send web": 1})
+        for root, children in ((spans["receive in"][0], ["store", "process"]),
+                               (spans["receive in"][1], ["store", "process", "send web"])):
+            self.assertNotIn("parentSpanId", root)
+            self.assertRegex(root["traceId"], "^[0-9a-f]{32}$")
+            for name in children:
+                span = [s for s in spans[name] if s["traceId"] == root["traceId"]][0]
+                self.assertEqual(span["parentSpanId"], root["spanId"])
+                times = [before, int(root["startTimeUnixNano"]), int(span["startTimeUnixNano"]),
+                         int(span["endTimeUnixNano"]), time.time_ns()]
+                self.assertEqual(times, sorted(times), name)
+        self.assertEqual(len({s["spanId"] for all_ in spans.values() for s in all_}), 7)
+        agent.wait_for(lambda: self.counted(agent, "sent") == 7)
+        agent.stop()
+
+    def test_a_share_of_the_inputs(self):
+        collector = Receiver(self)
+        agent = self.start(collector, sample=0.25)
+        self.put(*[20] * 2000)
+        agent.wait_for(lambda: "in: connected" in agent.lines() and self.run_json(
+            "ledger", "app.yaml")["sources"]["in"].get("a", {}).get("accepted") == 2000)
+        agent.stop()
+        roots = len(self.spans(collector)["receive in"])
+        self.assertGreater(roots, 400)  # 5 standard deviations
+        self.assertLess(roots, 600)
+
+    def test_a_trace_goes_on_from_agent_to_agent(self):
+        collector, web = Receiver(self), Receiver(self)
+        agent = self.start(collector, web=web, sample=0)
+        port = lasting_port()
+        app = self.folder / "app.yaml"
+        app.write_text(app.read_text().replace(
+            "{type: file, path: in.jsonl, key: id, follow: true}", f"{{type: http, port: {port}}}"))
+        agent.wait_for(lambda: f"127.0.0.1 port {port}" in agent.lines())
+        sender = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        for flags, temperature in (("00", 91), ("01", 92), (None, 93)):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/",
+                                             json.dumps({"temp": temperature}).encode())
+            if flags:
+                request.add_header("traceparent", f"00-{sender[0]}-{sender[1]}-{flags}")
+            urllib.request.urlopen(request, timeout=30).close()
+        agent.wait_for(lambda: len(web.taken) == 3 and "send web" in self.spans(collector))
+        agent.stop()
+        # Who sends it decides; of what comes without, the share is 0.
+        spans = self.spans(collector)
+        self.assertEqual([len(spans["receive in"]), len(spans["send web"])], [1, 1])
+        received, sent = spans["receive in"][0], spans["send web"][0]
+        self.assertEqual((received["traceId"], received["parentSpanId"]), sender)
+        self.assertEqual((sent["traceId"], sent["parentSpanId"]), (sender[0], received["spanId"]))
+        self.assertEqual([headers.get("traceparent") for _, headers, _ in web.seen],
+                         [None, f"00-{sender[0]}-{sent['spanId']}-01", None])
+
+    def test_a_collector_that_is_away_holds_nothing_up(self):
+        collector, web = Receiver(self, plan=[503, 0, 400]), Receiver(self)
+        agent = self.start(collector, web=web)
+        self.put(90)
+        agent.wait_for(lambda: len(web.taken) == 1)
+        # Of three attempts the third is refused for good.
+        agent.wait_for(lambda: self.counted(agent, "dropped") == 4)
+        self.assertIn("traces: ", agent.lines())
+        self.put(91)
+        agent.wait_for(lambda: "receive in" in self.spans(collector))
+        agent.wait_for(lambda: "/v1/traces: connected" in agent.lines())
+        agent.stop()
+        self.assertEqual(len(self.spans(collector)["receive in"]), 1)
+
+    def test_an_output_that_is_dropped_is_an_error(self):
+        collector = Receiver(self)
+        agent = self.start(collector, web=Receiver(self, plan=[403]))
+        self.put(90)
+        agent.wait_for(lambda: "send web" in self.spans(collector))
+        self.assertEqual(self.spans(collector)["send web"][0]["status"]["code"], 2)
+        agent.stop()
+
+    def test_wrong_words_are_errors(self):
+        for words, fault in (("url: 'http://127.0.0.1:1/', sample: 2", ": sample: "),
+                             ("url: 'ftp://127.0.0.1/'", ": url: "),
+                             ("url: 'http://127.0.0.1:1/', tls: {ca: x.pem}", ": tls: ")):
+            (self.folder / "app.yaml").write_text(
+                f"app: a\nstate: s\ntraces: {{{words}}}\nsources: {{in: {{type: stdin}}}}\n"
+                "sinks: {out: {type: stdout, from: in}}\n")
+            self.assertIn(fault, self.run_edgewise("check", "app.yaml", expect=3).stderr)
+
+
+class TracesOverMqttTest(BrokerTest):
+    def test_the_properties_of_messages_carry_them(self):
+        collector, port = Receiver(self), lasting_port()
+        self.server(port)
+        (self.folder / "app.yaml").write_text(f"""
+app: pump
+traces: {{url: "http://127.0.0.1:{collector.port}/v1/traces", sample: 0, every: 50ms}}
+sources: {{in: {{type: mqtt, server: "mqtt://127.0.0.1:{port}", topics: in}}}}
+sinks: {{out: {{type: mqtt, server: "mqtt://127.0.0.1:{port}", topic: out, qos: 1, from: in}}}}
+""")
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: "in: connected" in agent.lines() and "out: connected" in agent.lines())
+        taken = []
+        subscriber = Subscriber(port, "out", taken.append)
+        self.addCleanup(subscriber.close)
+        self.assertTrue(subscriber.is_subscribed.wait(20))
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        subprocess.run(["mosquitto_pub", "-p", str(port), "-V", "5", "-t", "in", "-q", "1", "-m", "{}", "-D",
+                        "publish", "user-property", "traceparent", f"00-{trace}-b7ad6b7169203331-01"],
+                       check=True, timeout=30)
+        agent.wait_for(lambda: taken and collector.taken)
+        agent.stop()
+        spans = [span for body in collector.taken for span in
+                 json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"]]
+        sent = [span for span in spans if span["name"] == "send out"][0]
+        self.assertEqual(taken[0].user["traceparent"], f"00-{trace}-{sent['spanId']}-01")
+        self.assertEqual({span["traceId"] for span in spans}, {trace})
 
 
 if __name__ == "__main__":

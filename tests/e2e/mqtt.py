@@ -272,7 +272,8 @@ class Broker:
         self.conf.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {home}/\nmax_queued_messages 0\nmax_inflight_messages 0\n"
-            "user root\n")
+            f"user root\nlog_type notice\nlog_dest file {home}/log\n")
+        self.log = home / "log"
         self.process = None
         self.start()
 
@@ -284,6 +285,10 @@ class Broker:
             if time.monotonic() > end:
                 raise TimeoutError("mosquitto does not listen")
             time.sleep(0.01)
+
+    def connects(self, client_id):
+        """How often this client has connected."""
+        return self.log.read_text().count(f" as {client_id} ")
 
     def stop(self):
         """As its service is stopped: it writes what it holds."""

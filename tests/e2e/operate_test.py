@@ -492,9 +492,10 @@ sinks:
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
 class UnitTest(OperateCase):
     def test_the_unit_is_right(self):
-        unit = Path(__file__).resolve().parents[2] / "share/systemd/edgewise@.service"
+        unit = Path(__file__).resolve().parents[2] / "share/systemd/edgewise@.service.in"
         copy = self.folder / "edgewise@pump.service"
-        copy.write_text(unit.read_text().replace("/usr/bin/edgewise", shutil.which("edgewise")))
+        copy.write_text(unit.read_text().replace("@CMAKE_INSTALL_PREFIX@/bin/edgewise",
+                                                shutil.which("edgewise")))
         done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(copy)],
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))

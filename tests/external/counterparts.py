@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""The agent's sources against other people's implementations of what they read: pymodbus as a device
-behind TCP and behind a serial line, pysparkplug and cbor2 as encoders.
+"""The agent against other people's implementations of what it reads and writes: pymodbus as a device
+behind TCP and behind a serial line, pysparkplug and cbor2 as encoders, OpenTelemetry's message
+definitions for traces.
 
 Needs the packages of counterparts_requirements.txt; exit status 77 without them.
 """
 
 import asyncio
+import base64
 import json
 import math
 import os
@@ -20,12 +22,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from edgewise import BrokerTest, EdgewiseTest  # noqa: E402
+from http_test import Receiver  # noqa: E402
 from mqtt import Publisher, lasting_port  # noqa: E402
 from operate_test import AgentProcess  # noqa: E402
 
 try:
     import cbor2
     import pysparkplug
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
     from pymodbus.server import ModbusSerialServer, ModbusTcpServer
     from pymodbus.simulator import DataType, SimData, SimDevice
 except ImportError as missing:
@@ -272,6 +278,40 @@ class CborTest(Encoders):
         agent.stop()
         row = self.run_json("ledger", "app.yaml")["sources"]["in"][""]
         self.assertEqual(row["dropped"], {"malformed": len(broken)})
+
+
+class OpenTelemetryTest(EdgewiseTest):
+    def test_traces_are_export_requests(self):
+        collector = Receiver(self)
+        (self.folder / "app.yaml").write_text(f"""
+app: pump
+state: state
+traces: {{url: "http://127.0.0.1:{collector.port}/v1/traces", sample: 1,
+         service: 'a "pump"'}}
+sources: {{in: {{type: file, path: in.jsonl}}}}
+sinks: {{out: {{type: file, path: out.jsonl, from: in}}}}
+""")
+        (self.folder / "in.jsonl").write_text('{"temp": 1}\n' * 100)
+        self.run_edgewise("run", "app.yaml")
+        spans = []
+        for body in collector.taken:
+            document = json.loads(body)
+            for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+                # OTLP 1.3, "JSON Protobuf Encoding": ids are hexadecimal, unlike other bytes.
+                for name in {"traceId", "spanId", "parentSpanId"} & set(span):
+                    span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
+            request = json_format.ParseDict(document, ExportTraceServiceRequest())
+            resource = request.resource_spans[0].resource
+            self.assertEqual(resource.attributes[0].value.string_value, 'a "pump"')
+            spans += request.resource_spans[0].scope_spans[0].spans
+        self.assertEqual(len(spans), 400)
+        kinds = {span.name: Span.SpanKind.Name(span.kind) for span in spans}
+        self.assertEqual(kinds, {
+            "receive in": "SPAN_KIND_CONSUMER", "store": "SPAN_KIND_INTERNAL",
+            "process": "SPAN_KIND_INTERNAL", "send out": "SPAN_KIND_PRODUCER"})
+        for span in spans:
+            self.assertEqual((len(span.trace_id), len(span.span_id)), (16, 8))
+            self.assertLessEqual(span.start_time_unix_nano, span.end_time_unix_nano)
 
 
 if __name__ == "__main__":

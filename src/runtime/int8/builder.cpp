@@ -17,6 +17,18 @@ Share copy_share(const Layout& l) {
   return {.units = l.images * l.h, .cost = kCopyCost * l.images * l.h * l.w * l.c};
 }
 
+bool RequantPlace::repeats() const {
+  constexpr size_t kLanes = 16;
+  const auto is_same = [&](const float* x) {
+    for (size_t i = kLanes; i < lanes; ++i) {
+      if (x[i] != x[i - kLanes]) return false;
+    }
+    return true;
+  };
+  return is_same(requant.scale) && is_same(requant.offset) && is_same(requant.offset_negative) &&
+         is_same(requant.fine);
+}
+
 void RequantPlace::link(const uint8_t* constants) {
   const auto at = [&](size_t place) { return static_cast<const void*>(constants + place); };
   requant.bias = static_cast<const int32_t*>(at(bias));
@@ -29,6 +41,7 @@ void RequantPlace::link(const uint8_t* constants) {
                        : own.data() + place / sizeof(int32_t);
   };
   requant.channel = exact_at(channel);
+  requant.repeats = repeats();
   if (multiplier == 0) return;
   requant.multiplier = exact_at(multiplier);
   requant.shift = exact_at(shift);
@@ -231,11 +244,40 @@ namespace {
 
 using Proofs = std::map<int32_t, FloatForm>;
 
+// All channels as one, if they share a scale: its form serves every one of them.
+std::optional<ChannelForm> shared_form(const std::vector<int32_t>& channels,
+                                       const std::vector<ChannelForm>& forms) {
+  const ChannelForm* one = nullptr;
+  std::vector<const Steps*> parts;
+  for (const int32_t c : channels) {
+    if (c < 0) continue;
+    const ChannelForm& form = forms[static_cast<size_t>(c)];
+    if (one == nullptr) one = &form;
+    if (!form.is_monotone || form.slope != one->slope || form.zero != one->zero ||
+        form.is_relu != one->is_relu) {
+      return std::nullopt;
+    }
+    parts.push_back(&form.steps);
+  }
+  auto steps = join_steps(parts);
+  if (!steps) return std::nullopt;
+  return ChannelForm{
+      .steps = std::move(*steps), .is_relu = one->is_relu, .slope = one->slope, .zero = one->zero};
+}
+
 // A form of one kind for every channel, or nothing.
 template <typename F>
 std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
-                                const std::vector<ChannelForm>& forms, F prove_one) {
+                                const std::vector<ChannelForm>& forms,
+                                const std::optional<ChannelForm>& shared, F prove_one) {
   Proofs proved;
+  if (shared) {
+    const FloatForm f = prove_one(*shared);
+    for (const int32_t c : channels) {
+      if (f.is_proved && c >= 0) proved[c] = f;
+    }
+    if (f.is_proved) return proved;
+  }
   for (const int32_t c : channels) {
     if (c < 0 || proved.contains(c)) continue;
     const ChannelForm& form = forms[static_cast<size_t>(c)];
@@ -252,8 +294,9 @@ std::optional<Proofs> prove_all(const std::vector<int32_t>& channels,
 Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
                               const std::vector<ChannelForm>& forms, int32_t base,
                               bool may_use_bits, bool may_use_fine, Proofs& proved) const {
+  const std::optional<ChannelForm> shared = shared_form(channels, forms);
   if (may_use_bits) {
-    auto found = prove_all(channels, forms, [](const ChannelForm& f) {
+    auto found = prove_all(channels, forms, shared, [](const ChannelForm& f) {
       return f.is_relu ? prove_bits(f.steps, f.slope, f.zero) : FloatForm();
     });
     if (found) {
@@ -261,12 +304,12 @@ Rounding Builder::prove_forms(const std::vector<int32_t>& channels,
       return Rounding::kBits;
     }
   }
-  auto found = prove_all(channels, forms, [base](const ChannelForm& f) {
+  auto found = prove_all(channels, forms, shared, [base](const ChannelForm& f) {
     return prove_any(f.steps, f.slope, f.zero, base, f.is_relu);
   });
   auto rounding = Rounding::kFloat;
   if (!found && may_use_fine) {
-    found = prove_all(channels, forms, [base](const ChannelForm& f) {
+    found = prove_all(channels, forms, shared, [base](const ChannelForm& f) {
       return f.steps.at.empty() ? prove(f.steps, f.slope, f.zero, base, 0)
                                 : prove_fine(f.steps, f.slope, base);
     });
@@ -317,6 +360,7 @@ void Builder::keep_requant(const std::vector<int32_t>& channels,
                            const std::vector<ChannelForm>& forms, const Proofs& proved,
                            RequantPlace& place) {
   const Rounding rounding = place.requant.rounding;
+  place.lanes = channels.size();
   const int32_t start = rounding == Rounding::kBits ? kernels::int8::kFloatBits : 0;
   const auto form_of = [&](int32_t channel) {
     const auto it = proved.find(channel);

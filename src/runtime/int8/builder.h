@@ -62,9 +62,13 @@ struct RequantPlace {
   size_t channel = 0;
   size_t multiplier = 0;  ///< 0: none (no constants start with them)
   size_t shift = 0;
+  size_t lanes = 0;
   /// Unless empty, `channel`, `multiplier` and `shift` are places in here.
   std::vector<int32_t> own;
   void link(const uint8_t* constants);
+
+ private:
+  bool repeats() const;
 };
 
 /// One output channel on its way back to bytes.

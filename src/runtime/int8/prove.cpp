@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "runtime/kernels/int8/int8_kernels.h"
 
@@ -249,6 +250,42 @@ FloatForm prove_fine(const Steps& steps, double slope, int32_t base) {
   const bool reaches = value(steps.lowest) >= steps.first || steps.clamps_below;
   form.is_proved = reaches && (value(steps.highest) <= steps.last || steps.clamps_above);
   return form;
+}
+
+std::optional<Steps> join_steps(const std::vector<const Steps*>& parts) {
+  constexpr int64_t kUnknown = std::numeric_limits<int64_t>::min();
+  if (parts.empty()) return std::nullopt;
+  Steps all = *parts[0];
+  for (const Steps* part : parts) {
+    if (part->lowest < all.lowest) {
+      all.lowest = part->lowest;
+      all.first = part->first;
+      all.clamps_below = part->clamps_below;
+    }
+    if (part->highest > all.highest) {
+      all.highest = part->highest;
+      all.last = part->last;
+      all.clamps_above = part->clamps_above;
+    }
+  }
+  if (all.last < all.first) return std::nullopt;
+  all.at.assign(static_cast<size_t>(all.last - all.first), kUnknown);
+  for (const Steps* part : parts) {
+    if (part->first < all.first || part->last > all.last) return std::nullopt;
+    std::copy(part->at.begin(), part->at.end(), all.at.begin() + (part->first - all.first));
+  }
+  if (!std::is_sorted(all.at.begin(), all.at.end())) return std::nullopt;
+  if (!all.at.empty() && all.at[0] == kUnknown) return std::nullopt;
+  const auto value = [&](int64_t acc) {
+    return all.first + (std::upper_bound(all.at.begin(), all.at.end(), acc) - all.at.begin());
+  };
+  for (const Steps* part : parts) {
+    if (value(part->lowest) != part->first || value(part->highest) != part->last ||
+        !std::equal(part->at.begin(), part->at.end(), all.at.begin() + (part->first - all.first))) {
+      return std::nullopt;
+    }
+  }
+  return all;
 }
 
 FloatForm prove_bits(const Steps& steps, double slope, double zero) {

@@ -36,6 +36,10 @@ template <typename F>
 Steps find_steps(F f, double slope, double zero, ops::int8::Range range, int64_t lowest,
                  int64_t highest);
 
+/// The steps of one function that `parts` are pieces of, or nothing if they are not such pieces or
+/// leave a step out between them.
+std::optional<Steps> join_steps(const std::vector<const Steps*>& parts);
+
 struct FloatForm {
   float scale = 0;
   float offset = 0;

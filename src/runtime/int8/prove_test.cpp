@@ -183,5 +183,32 @@ TEST_CASE("int8 proofs: a channel that is only a bias has a form of bits, howeve
   CHECK(std::floor(f.offset) == 255.F);
 }
 
+TEST_CASE("int8 proofs: pieces of one function are joined, those of two or with a gap are not") {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    const Channel c = random_channel(seed);
+    const Steps all = steps_of(c.exact, 0, c.lowest, c.highest);
+    const int64_t third = (c.highest - c.lowest) / 3;
+    const Steps left = steps_of(c.exact, 0, c.lowest, c.highest - third);
+    const Steps right = steps_of(c.exact, 0, c.lowest + third, c.highest);
+    const auto joined = join_steps({&right, &left});
+    REQUIRE_MESSAGE(joined, c.text);
+    CHECK(joined->lowest == all.lowest);
+    CHECK(joined->highest == all.highest);
+    CHECK(joined->first == all.first);
+    CHECK(joined->last == all.last);
+    CHECK(joined->at == all.at);
+    if (all.at.size() < 3) continue;
+    Steps moved = right;
+    if (!moved.at.empty()) {
+      --moved.at[0];
+      CHECK_MESSAGE(!join_steps({&all, &moved}), c.text);
+    }
+    // The steps between the first and the last accumulator are known to neither.
+    const Steps low = steps_of(c.exact, 0, c.lowest, c.lowest + 1);
+    const Steps high = steps_of(c.exact, 0, c.highest - 1, c.highest);
+    if (high.first - low.last > 0) CHECK_MESSAGE(!join_steps({&low, &high}), c.text);
+  }
+}
+
 }  // namespace
 }  // namespace ew::runtime::int8

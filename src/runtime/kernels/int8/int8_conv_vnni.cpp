@@ -53,12 +53,13 @@ EW_INLINE void multiply(const ConvShape& s, const uint8_t* in, const int8_t* w,
   }
 }
 
-// A single pixel would wait for its own sums: K is split over more accumulators.
+// A single pixel would wait for its own sums: K is split over more accumulators. Weights are read
+// once, from the second-level cache; as nothing depends on the loads, the core runs them far ahead,
+// and prefetches would only take their places.
 template <int Vectors>
 EW_INLINE void multiply_one(const ConvShape& s, const uint8_t* in, const int8_t* w,
                             __m512i (&acc)[1][Vectors]) {
   constexpr int kParts = Vectors == 8 ? 2 : Vectors == 4 ? 4 : 8;
-  constexpr int kAhead = 2048;  // bytes of weights: what is on its way at once
   const int64_t dwords = (s.segment_bytes + 3) / 4;
   __m512i sum[kParts][Vectors];
   EW_UNROLL for (int j = 0; j < kParts; ++j) EW_UNROLL for (int v = 0; v < Vectors; ++v) sum[j][v] =
@@ -74,9 +75,6 @@ EW_INLINE void multiply_one(const ConvShape& s, const uint8_t* in, const int8_t*
     for (; k >= kParts; k -= kParts, x += 4 * kParts, w += 64 * Vectors * kParts) {
       EW_UNROLL for (int j = 0; j < kParts; ++j) {
         const __m512i value = four(x + 4 * j);
-        // Weights are read once, from the second-level cache; those of the next block follow.
-        EW_UNROLL for (int v = 0; v < Vectors; ++v)
-            __builtin_prefetch(w + 64 * (Vectors * j + v) + kAhead);
         EW_UNROLL for (int v = 0; v < Vectors; ++v) sum[j][v] =
             dot(sum[j][v], value, load(w + 64 * (Vectors * j + v)));
       }
@@ -118,11 +116,12 @@ __attribute__((noinline)) void store_exact(const Requant& r, const __m512i* acc,
 template <int Vectors, Rounding R>
 struct BlockConstants {
   LaneConstants<R> lanes[Vectors];
-  EW_INLINE explicit BlockConstants(const Requant& r)
-      : BlockConstants(r, std::make_index_sequence<Vectors>()) {}
+  // `step`: lanes from one vector's constants to the next's.
+  EW_INLINE explicit BlockConstants(const Requant& r, int64_t step = kLanes)
+      : BlockConstants(r, step, std::make_index_sequence<Vectors>()) {}
   template <size_t... I>
-  EW_INLINE BlockConstants(const Requant& r, std::index_sequence<I...>)
-      : lanes{LaneConstants<R>(r, 16 * static_cast<int64_t>(I))...} {}
+  EW_INLINE BlockConstants(const Requant& r, int64_t step, std::index_sequence<I...>)
+      : lanes{LaneConstants<R>(r, step * static_cast<int64_t>(I))...} {}
 };
 
 template <int Vectors, int Pixels, Rounding R>
@@ -199,32 +198,56 @@ EW_INLINE void store(const ConvShape& s, const ConvBlock& b,
   }
 }
 
+// In a function of its own: what a layer of one pixel costs beside its products counts.
+template <int Vectors, Rounding R>
+__attribute__((noinline)) void run_pixel(const ConvShape& s, const ConvBlock& b, const uint8_t* in,
+                                         uint8_t* out) {
+  __m512i acc[1][Vectors];
+  EW_UNROLL for (int v = 0; v < Vectors; ++v) acc[0][v] = load(b.requant.bias + 16 * v);
+  multiply_one<Vectors>(s, in, static_cast<const int8_t*>(b.weights), acc);
+  const int64_t step = b.requant.repeats ? 0 : kLanes;
+  store<Vectors, 1, R>(s, b, BlockConstants<Vectors, R>(b.requant, step), acc, out);
+}
+
+template <int Vectors, int Pixels, Rounding R>
+EW_INLINE void run_row(const ConvShape& s, const ConvBlock& b,
+                       const BlockConstants<Vectors, R>& constants, const uint8_t* row,
+                       uint8_t* out) {
+  const auto* w = static_cast<const int8_t*>(b.weights);
+  for (int64_t ox = 0; ox < s.out_w; ox += Pixels) {
+    // The last tile of a row overlaps the one before it.
+    const int64_t at = std::min<int64_t>(ox, s.out_w - Pixels);
+    __m512i acc[Pixels][Vectors];
+    EW_UNROLL for (int v = 0; v < Vectors; ++v) EW_UNROLL for (int p = 0; p < Pixels; ++p)
+        acc[p][v] = load(b.requant.bias + 16 * v);
+    multiply<Vectors, Pixels>(s, row + at * s.in_pixel, w, acc);
+    store<Vectors, Pixels, R>(s, b, constants, acc, out + at * s.out_pixel);
+  }
+}
+
 template <int Vectors, int Pixels, Rounding R>
 void run_block(const ConvShape& shape, const ConvBlock& block, const uint8_t* x, uint8_t* y) {
-  const ConvShape s = shape;  // copies: stores of bytes could change the originals
-  const ConvBlock b = block;
-  const auto* w = static_cast<const int8_t*>(b.weights);
-  using Constants = BlockConstants<Vectors, R>;
-  const Constants constants(b.requant);  // a single pixel needs the registers for its sums
-  for (int64_t n = 0; n < s.images; ++n) {
-    for (int64_t oy = 0; oy < s.out_h; ++oy) {
-      const uint8_t* row = x + n * s.in_image + oy * s.in_row;
-      uint8_t* out = y + n * s.out_image + oy * s.out_row + b.first;
-      for (int64_t ox = 0; ox < s.out_w; ox += Pixels) {
-        // The last tile of a row overlaps the one before it.
-        const int64_t at = std::min<int64_t>(ox, s.out_w - Pixels);
-        __m512i acc[Pixels][Vectors];
-        EW_UNROLL for (int v = 0; v < Vectors; ++v) EW_UNROLL for (int p = 0; p < Pixels; ++p)
-            acc[p][v] = load(b.requant.bias + 16 * v);
-        const uint8_t* in = row + at * s.in_pixel;
-        uint8_t* to = out + at * s.out_pixel;
-        if constexpr (Pixels == 1) {
-          multiply_one<Vectors>(s, in, w, acc);
-          store<Vectors, Pixels, R>(s, b, Constants(b.requant), acc, to);
-        } else {
-          multiply<Vectors, Pixels>(s, in, w, acc);
-          store<Vectors, Pixels, R>(s, b, constants, acc, to);
+  if constexpr (Pixels == 1) {
+    if (shape.images == 1 && shape.out_h == 1 && shape.out_w == 1) {
+      return run_pixel<Vectors, R>(shape, block, x, y + block.first);
+    }
+    for (int64_t n = 0; n < shape.images; ++n) {
+      for (int64_t oy = 0; oy < shape.out_h; ++oy) {
+        for (int64_t ox = 0; ox < shape.out_w; ++ox) {
+          run_pixel<Vectors, R>(
+              shape, block, x + n * shape.in_image + oy * shape.in_row + ox * shape.in_pixel,
+              y + n * shape.out_image + oy * shape.out_row + ox * shape.out_pixel + block.first);
         }
+      }
+    }
+  } else {
+    const ConvShape s = shape;  // copies: stores of bytes could change the originals
+    const ConvBlock b = block;
+    const BlockConstants<Vectors, R> constants(b.requant);
+    for (int64_t n = 0; n < s.images; ++n) {
+      for (int64_t oy = 0; oy < s.out_h; ++oy) {
+        run_row<Vectors, Pixels, R>(s, b, constants, x + n * s.in_image + oy * s.in_row,
+                                    y + n * s.out_image + oy * s.out_row + b.first);
       }
     }
   }

@@ -46,7 +46,10 @@ struct Requant {
   const float* scale = nullptr;
   const float* offset = nullptr;
   const float* offset_negative = nullptr;
-  const float* fine = nullptr;       ///< with kFine
+  const float* fine = nullptr;  ///< with kFine
+  /// Whether the floats of every 16 lanes are those of the first 16, as where all channels share a
+  /// scale: a kernel then need not read them all.
+  bool repeats = false;
   const int32_t* channel = nullptr;  ///< of each lane; -1 for lanes without one
   uint8_t (*exact)(const void* context, int32_t acc, int32_t channel) = nullptr;
   const void* context = nullptr;

@@ -1,0 +1,6 @@
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(ZLIB)
+include(${CMAKE_CURRENT_LIST_DIR}/edgewiseTargets.cmake)
+add_library(edgewise::edgewise INTERFACE IMPORTED)
+set_target_properties(edgewise::edgewise PROPERTIES INTERFACE_LINK_LIBRARIES edgewise::api)
