@@ -54,7 +54,7 @@ void PackedWeights::narrow_if_exact() {
 const float* PackedWeights::floats(void* workspace, ThreadPool* pool) const {
   if (!is_half()) return static_cast<const float*>(floats_->data());
   auto* out = static_cast<float*>(workspace);
-  cpu().halves.widen(count_, halves(), type_, out, pool);
+  cpu().halves.widen(count_, view().halves, type_, out, pool);
   return out;
 }
 

@@ -46,8 +46,13 @@ class PackedWeights {
   }
 
   bool is_half() const { return halves_ != nullptr; }
-  kernels::HalfType type() const { return type_; }
-  const uint16_t* halves() const { return static_cast<const uint16_t*>(halves_->data()); }
+  /// As they are.
+  kernels::PackedB view() const {
+    if (is_half()) {
+      return {.halves = static_cast<const uint16_t*>(halves_->data()), .type = type_};
+    }
+    return {.floats = static_cast<const float*>(floats_->data())};
+  }
   PackedBlock block() const;
 
   /// The floats, widened into the start of `workspace` if need be.

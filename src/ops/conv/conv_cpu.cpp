@@ -21,12 +21,16 @@ class PackedConv final : public runtime::BandKernel {
           table.conv2d_pack(shape, c.constants[1]->values<float>().data(), packed);
         }) {}
   void run(ConstViews in, Views out, void* workspace, ThreadPool* pool) const override {
-    const float* packed = packed_.floats(workspace, pool);
-    table_.conv2d_packed(shape_, in[0].as<float>(), packed, bias_of(in), clamp_, out[0].as<float>(),
-                         runtime::offset(workspace, packed_.workspace_bytes()), pool);
+    kernels::PackedB weights = packed_.view();
+    if (widens()) {
+      weights = {.floats = packed_.floats(workspace, pool)};
+      workspace = runtime::offset(workspace, packed_.workspace_bytes());
+    }
+    table_.conv2d_packed(shape_, in[0].as<float>(), weights, bias_of(in), clamp_,
+                         out[0].as<float>(), workspace, pool);
   }
   size_t workspace_bytes() const override {
-    return packed_.workspace_bytes() +
+    return (widens() ? packed_.workspace_bytes() : 0) +
            table_.conv2d_packed_workspace_bytes(shape_, runtime::kMaxThreads);
   }
   bool needs_input(size_t index) const override { return index != 1; }
@@ -52,7 +56,7 @@ class PackedConv final : public runtime::BandKernel {
                 const float* x, float* y, void* workspace) const override {
     kernels::Conv2dShape band = shape_;
     band.window = window;
-    table_.conv2d_packed(band, x, weights, bias_of(in), clamp_, y, workspace, nullptr);
+    table_.conv2d_packed(band, x, {.floats = weights}, bias_of(in), clamp_, y, workspace, nullptr);
   }
   size_t band_workspace_bytes(const kernels::Window2d& window) const override {
     kernels::Conv2dShape band = shape_;
@@ -61,6 +65,8 @@ class PackedConv final : public runtime::BandKernel {
   }
 
  private:
+  bool widens() const { return packed_.is_half() && !table_.conv2d_takes_halves(shape_); }
+
   const kernels::KernelTable& table_;
   kernels::Conv2dShape shape_;
   kernels::Clamp clamp_;

@@ -14,23 +14,22 @@ class Dense final : public runtime::Kernel {
     const kernels::KernelTable& table = runtime::cpu();
     packed_ = runtime::PackedWeights(c, table, table.gemm_packed_bytes(args_),
                                      [&](float* packed) { table.gemm_pack(args_, packed); });
+    const kernels::PackedB view = packed_.view();
     args_.is_packed = true;
+    args_.b = view.floats;
+    args_.halves = view.halves;
+    args_.half_type = view.type;
   }
   void run(ConstViews in, Views out, void* workspace, ThreadPool* pool) const override {
     kernels::GemmArgs args = args_;
     args.a = in[0].as<float>();
     args.bias = in.size() > 2 && in[2] ? in[2].as<float>() : nullptr;
     args.c = out[0].as<float>();
-    if (is_streamed()) {
-      return runtime::cpu().halves.gemm(args, packed_.halves(), packed_.type(), pool);
-    }
-    args.b = args.is_packed ? packed_.floats(workspace, pool) : in[1].as<float>();
-    runtime::cpu().gemm(args, runtime::offset(workspace, packed_.workspace_bytes()), pool);
+    if (!args.is_packed) args.b = in[1].as<float>();
+    runtime::cpu().gemm(args, workspace, pool);
   }
   size_t workspace_bytes() const override {
-    if (is_streamed()) return 0;
-    return packed_.workspace_bytes() +
-           runtime::cpu().gemm_workspace_bytes(args_, runtime::kMaxThreads);
+    return runtime::cpu().gemm_workspace_bytes(args_, runtime::kMaxThreads);
   }
   bool needs_input(size_t index) const override { return index != 1 || !args_.is_packed; }
   std::optional<runtime::PackedBlock> packed() const override {
@@ -39,8 +38,6 @@ class Dense final : public runtime::Kernel {
   }
 
  private:
-  bool is_streamed() const { return packed_.is_half() && args_.m <= kernels::kMaxHalfRows; }
-
   kernels::GemmArgs args_;
   runtime::PackedWeights packed_;
 };

@@ -4,6 +4,7 @@
 // input is the same loop over dy with the kernel transposed, once per phase of the stride.
 
 #include "runtime/kernels/conv2d.h"
+#include "runtime/kernels/gathered_impl.h"
 #include "runtime/kernels/gemm_impl.h"
 #include "runtime/kernels/padding.h"
 #include "runtime/kernels/shared_tile.h"
@@ -341,17 +342,24 @@ inline void conv2d_pack(const Conv2dShape& s, const float* w, float* packed) {
 inline size_t conv2d_packed_workspace_bytes(const Conv2dShape& s, int threads) {
   if (is_pointwise(s)) return 0;
   if (prefers_winograd(s)) return bytes_of(winograd_workspace_floats(s, threads));
+  if (is_gathered(s)) return gathered_workspace_bytes(s);
   const ConvPass p = forward_pass(s);
   return bytes_of(conv_slots(p, threads) * array_size(p.image.size()));
 }
 
-inline void conv2d_packed(const Conv2dShape& s, const float* x, const float* packed,
+inline bool conv2d_takes_halves(const Conv2dShape& s) {
+  return is_pointwise(s) || (is_gathered(s) && !prefers_winograd(s));
+}
+
+inline void conv2d_packed(const Conv2dShape& s, const float* x, const PackedB& packed,
                           const float* bias, Clamp clamp, float* y, void* workspace,
                           ThreadPool* pool) {
   if (is_pointwise(s)) {
     GemmArgs g = packed_gemm(s);
     g.a = x;
-    g.b = packed;
+    g.b = packed.floats;
+    g.halves = packed.halves;
+    g.half_type = packed.type;
     g.c = y;
     g.bias = bias;
     g.clamp = clamp;
@@ -359,10 +367,13 @@ inline void conv2d_packed(const Conv2dShape& s, const float* x, const float* pac
     return;
   }
   if (s.batch * s.window.out_h * s.window.out_w * s.out_c <= 0) return;
-  if (prefers_winograd(s)) return winograd(s, x, packed, bias, clamp, y, workspace, pool);
+  if (prefers_winograd(s)) {
+    return winograd(s, x, packed.floats, bias, clamp, y, workspace, pool);
+  }
+  if (is_gathered(s)) return conv2d_gathered(s, x, packed, bias, clamp, y, workspace, pool);
   const ConvPass p = forward_pass(s);
   ConvPhase phase = forward_phase(s, p);
-  phase.kernel = packed;
+  phase.kernel = packed.floats;
   run_conv(
       p, [&](int64_t, int64_t) { return phase; }, ConvEpilogue{bias, clamp}, x, y,
       static_cast<float*>(workspace), pool);

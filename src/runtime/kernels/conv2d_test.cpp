@@ -116,7 +116,7 @@ void check(const Conv2dShape& s, ThreadPool& pool, Clamp clamp = {}) {
       std::vector<float> packed(k.conv2d_packed_bytes(s) / sizeof(float));
       k.conv2d_pack(s, w.data(), packed.data());
       auto again = unwritten(static_cast<int64_t>(dy.size()));
-      k.conv2d_packed(s, x.data(), packed.data(), bias.data(), clamp, again.data(),
+      k.conv2d_packed(s, x.data(), {.floats = packed.data()}, bias.data(), clamp, again.data(),
                       Workspace(k.conv2d_packed_workspace_bytes(s, threads)).get(), p);
       CHECK(error_of_largest(again, want_y) < kPackedTolerance);
       if (p == nullptr) {
@@ -257,6 +257,64 @@ TEST_CASE("conv2d: shapes of the small benchmark networks") {
                      .bottom = 1,
                      .right = 1};
   check({.window = window_of(half), .batch = 2, .in_c = 16, .out_c = 32}, pool);
+}
+
+TEST_CASE("conv2d: small images of many channels, whose windows are gathered") {
+  ThreadPool pool(kThreads);
+  for (const int64_t size : {1, 2, 3, 4, 7, 10}) {
+    for (const int64_t stride : {1, 2}) {
+      const Spatial s{.in_h = size + 9,
+                      .in_w = size,
+                      .kernel_h = 3,
+                      .kernel_w = 2,
+                      .stride_h = stride,
+                      .stride_w = stride,
+                      .dilation_h = 3 - stride,
+                      .dilation_w = 1,
+                      .top = 1,
+                      .left = 1,
+                      .bottom = 1,
+                      .right = 1};
+      check({.window = window_of(s), .batch = 2, .in_c = 15 + size, .out_c = 62 + 2 * size}, pool,
+            {0, 6});
+    }
+  }
+}
+
+TEST_CASE("conv2d: halves give the bits of the floats they stand for") {
+  ThreadPool pool(kThreads);
+  for (const int64_t kernel : {1, 3}) {
+    const Spatial s{.in_h = 9,
+                    .in_w = 9,
+                    .kernel_h = kernel,
+                    .kernel_w = kernel,
+                    .stride_h = kernel == 1 ? 1 : 2,
+                    .stride_w = kernel == 1 ? 1 : 2};
+    const Conv2dShape shape{.window = window_of(s), .in_c = 40, .out_c = 69};
+    const auto x = random_floats(9 * 9 * shape.in_c, 1);
+    const auto bias = random_floats(shape.out_c, 2);
+    auto w = random_floats(kernel * kernel * shape.in_c * shape.out_c, 3, -100, 100);
+    for (float& v : w) v = std::round(v);
+    for (const CpuTarget target : targets()) {
+      INFO(std::string(to_string(target)));
+      const KernelTable& k = kernels(target);
+      REQUIRE(k.conv2d_takes_halves(shape));
+      std::vector<float> packed(k.conv2d_packed_bytes(shape) / sizeof(float));
+      k.conv2d_pack(shape, w.data(), packed.data());
+      const auto count = static_cast<int64_t>(packed.size());
+      std::vector<uint16_t> halves(packed.size());
+      k.halves.narrow(count, packed.data(), HalfType::kF16, halves.data());
+      const Workspace workspace(k.conv2d_packed_workspace_bytes(shape, kThreads));
+      const auto run = [&](const PackedB& b, ThreadPool* p) {
+        auto y = unwritten(shape.window.out_h * shape.window.out_w * shape.out_c);
+        k.conv2d_packed(shape, x.data(), b, bias.data(), {}, y.data(), workspace.get(), p);
+        return y;
+      };
+      const auto want = run({.floats = packed.data()}, nullptr);
+      CHECK(same_bits(run({.halves = halves.data()}, nullptr), want));
+      CHECK(same_bits(run({.halves = halves.data()}, &pool), want));
+    }
+  }
 }
 
 TEST_CASE("conv2d: padding wider than the kernel and inputs the window never reaches") {

@@ -11,6 +11,7 @@ namespace ew::kernels::EW_TARGET {
 
 inline constexpr int64_t kPanelBytes = 32 * 1024;  // of L1, for one panel of B
 inline constexpr int64_t kRowBlock = 96;           // rows of C per parallel task
+inline constexpr int64_t kHalfRowBlock = 384;      // where each widens its part of B
 
 /// Products of so few rows only read B: its panels need not stay anywhere.
 inline constexpr int64_t kStreamedRows = 4;
@@ -30,13 +31,18 @@ constexpr int64_t reduction_block(int vectors, int64_t rows = kStreamedRows + 1)
 struct GemmPlan {
   Panels panels;
   int vectors;
+  int64_t block;  // rows of B that stay in the L1 cache
   bool pack_all;
 
-  explicit GemmPlan(const GemmArgs& g)
-      : panels(g.n, panel_vectors(g.k, g.m)), vectors(panel_vectors(g.k, g.m)) {
+  /// `rows`: those that decide over the layout of a packed B.
+  GemmPlan(const GemmArgs& g, int64_t rows)
+      : panels(g.n, panel_vectors(g.k, rows)),
+        vectors(panel_vectors(g.k, rows)),
+        block(reduction_block(vectors, rows)) {
     // A wide B in place maps its rows to few cache sets; copying pays if enough rows reuse it.
     pack_all = g.is_packed || g.transpose_b || (g.ldb > 256 && g.m >= 64);
   }
+  explicit GemmPlan(const GemmArgs& g) : GemmPlan(g, g.m) {}
   bool packs(int64_t panel) const { return pack_all || panels.last(panel) != kLanes; }
 };
 
@@ -64,43 +70,77 @@ inline void gemm_pack(const GemmArgs& g, float* packed) {
   }
 }
 
+/// What a task of gemm() reads of B: rows `ldb` apart, or packed halves.
+struct GemmPanel {
+  const float* b;
+  int64_t ldb;
+  const uint16_t* halves = nullptr;
+};
+
+template <HalfType kType>
+void widen_block(const uint16_t* x, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; i += kLanes) store(y + i, load_halves<kType>(x + i));
+}
+
+/// Rows [row, row + rows) of a panel; `wide` has room for one block of a panel of halves.
 template <bool kTransposed>
-void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const float* b, int64_t ldb,
-                int64_t row, int64_t rows) {
-  const int64_t block = reduction_block(plan.vectors, g.m);
+void gemm_block(const GemmArgs& g, const GemmPlan& plan, int64_t panel, const GemmPanel& from,
+                int64_t row, int64_t rows, float* wide) {
   Tile t;
   t.a_row = kTransposed ? 1 : g.lda;
   t.a_step = kTransposed ? g.lda : 1;
-  t.ldb = ldb;
+  t.ldb = from.ldb;
   t.c = g.c + row * g.ldc + plan.panels.begin(panel);
   t.ldc = g.ldc;
   t.last = plan.panels.last(panel);
   const float* bias = g.bias == nullptr ? nullptr : g.bias + plan.panels.begin(panel);
-  for (int64_t k = 0; k == 0 || k < g.k; k += block) {
-    t.length = min_of(block, g.k - k);
+  for (int64_t k = 0; k == 0 || k < g.k; k += plan.block) {
+    t.length = min_of(plan.block, g.k - k);
     t.a = g.a + row * t.a_row + k * t.a_step;
-    t.b = b + k * ldb;
     t.bias = k == 0 ? bias : nullptr;
     t.accumulate = g.accumulate || k > 0;
-    if (k + block >= g.k) t.clamp = g.clamp;
-    if (g.is_packed) {
-      // Few rows leave little time for each weight: what follows is on its way meanwhile.
-      t.ahead = t.b + t.length * ldb;
-      t.ahead_step = ldb / ceil_div(rows, max_rows(plan.panels.width(panel)));
+    if (k + plan.block >= g.k) t.clamp = g.clamp;
+    const int64_t tiles = ceil_div(rows, max_rows(plan.panels.width(panel)));
+    const int64_t size = t.length * t.ldb;
+    // Few rows leave little time for each weight: what follows is on its way meanwhile.
+    if (from.halves != nullptr) {
+      const uint16_t* halves = from.halves + k * t.ldb;
+      if (g.half_type == HalfType::kF16) {
+        widen_block<HalfType::kF16>(halves, size, wide);
+      } else {
+        widen_block<HalfType::kBF16>(halves, size, wide);
+      }
+      t.b = wide;
+      t.ahead = reinterpret_cast<const float*>(halves + size);
+      t.ahead_step = t.ldb / 2 / tiles;
+    } else {
+      t.b = from.b + k * t.ldb;
+      if (g.is_packed) {
+        t.ahead = t.b + size;
+        t.ahead_step = t.ldb / tiles;
+      }
     }
     run_rows<kTransposed>(t, plan.panels.width(panel), rows);
   }
 }
 
+/// Apart from gemm_block(), so that only halves take the memory. On the stack: a block of a panel
+/// stays in the L1 cache between its conversion and its use.
+__attribute__((noinline)) inline void gemm_halves(const GemmArgs& g, const GemmPlan& plan,
+                                                  int64_t panel, int64_t row, int64_t rows) {
+  alignas(64) float wide[kPanelBytes / sizeof(float)];
+  const GemmPanel from{.b = nullptr,
+                       .ldb = plan.panels.width(panel) * int64_t{kLanes},
+                       .halves = g.halves + g.k * plan.panels.begin(panel)};
+  gemm_block<false>(g, plan, panel, from, row, rows, wide);
+}
+
 /// A product of at most kStreamedRows rows with a packed B of any element type.
 template <typename Elements>
-void gemm_streamed(const GemmArgs& g, const typename Elements::Element* packed, ThreadPool* pool) {
-  if (g.m <= 0 || g.n <= 0) return;
-  const GemmPlan plan(g);
+void gemm_streamed(const GemmArgs& g, const GemmPlan& plan,
+                   const typename Elements::Element* packed, ThreadPool* pool) {
   const Panels& panels = plan.panels;
-  const int64_t block = reduction_block(plan.vectors, g.m);
-  ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
-  parallel_for(wide, panels.count, [&](int64_t p) {
+  parallel_for(pool, panels.count, [&](int64_t p) {
     const int64_t first = panels.begin(p);
     const int vectors = panels.width(p);
     const auto run = find_streamed<Elements>(vectors, g.m);
@@ -109,26 +149,31 @@ void gemm_streamed(const GemmArgs& g, const typename Elements::Element* packed, 
     t.c = g.c + first;
     t.ldc = g.ldc;
     t.last = panels.last(p);
-    for (int64_t k = 0; k == 0 || k < g.k; k += block) {
-      t.length = min_of(block, g.k - k);
+    for (int64_t k = 0; k == 0 || k < g.k; k += plan.block) {
+      t.length = min_of(plan.block, g.k - k);
       t.a = g.a + k;
       t.bias = k == 0 && g.bias != nullptr ? g.bias + first : nullptr;
       t.accumulate = g.accumulate || k > 0;
-      if (k + block >= g.k) t.clamp = g.clamp;
+      if (k + plan.block >= g.k) t.clamp = g.clamp;
       run(t, packed + g.k * first + k * vectors * kLanes);
     }
   });
 }
 
-inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
+inline void gemm_planned(const GemmArgs& g, const GemmPlan& plan, void* workspace,
+                         ThreadPool* pool) {
   if (g.m <= 0 || g.n <= 0) return;
-  if (g.is_packed && g.m <= kStreamedRows && !g.transpose_a) {
-    return gemm_streamed<FloatElements>(g, g.b, pool);
-  }
-  const GemmPlan plan(g);
-  const int64_t row_blocks = ceil_div(g.m, kRowBlock);
   // Waking a thread costs microseconds: small products stay on this one.
   ThreadPool* wide = g.m * g.n * g.k < 200'000 ? nullptr : pool;
+  if (g.is_packed && g.m <= kStreamedRows && !g.transpose_a) {
+    if (g.halves == nullptr) return gemm_streamed<FloatElements>(g, plan, g.b, wide);
+    if (g.half_type == HalfType::kF16) {
+      return gemm_streamed<HalfElements<HalfType::kF16>>(g, plan, g.halves, wide);
+    }
+    return gemm_streamed<HalfElements<HalfType::kBF16>>(g, plan, g.halves, wide);
+  }
+  const int64_t row_block = g.halves == nullptr ? kRowBlock : kHalfRowBlock;
+  const int64_t row_blocks = ceil_div(g.m, row_block);
   auto* space = static_cast<float*>(workspace);
   const float* packed = g.is_packed ? g.b : space;
 
@@ -141,20 +186,25 @@ inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
   }
   parallel_for(wide, plan.panels.count * row_blocks, [&](int64_t task) {
     const int64_t p = task / row_blocks;
-    const int64_t row = task % row_blocks * kRowBlock;
-    const int64_t rows = min_of(kRowBlock, g.m - row);
-    const float* b = g.b + plan.panels.begin(p);
-    int64_t ldb = g.ldb;
+    const int64_t row = task % row_blocks * row_block;
+    const int64_t rows = min_of(row_block, g.m - row);
+    if (g.is_packed && g.halves != nullptr) return gemm_halves(g, plan, p, row, rows);
+    GemmPanel from{.b = g.b + plan.panels.begin(p), .ldb = g.ldb};
     if (plan.packs(p)) {
       // Packed panels lie one after the other: all of them, or the last one alone.
-      b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
-      ldb = plan.panels.width(p) * int64_t{kLanes};
+      from.b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
+      from.ldb = plan.panels.width(p) * int64_t{kLanes};
     }
     if constexpr (is_any_selected({"matmul"})) {
-      if (g.transpose_a) return gemm_block<true>(g, plan, p, b, ldb, row, rows);
+      if (g.transpose_a) return gemm_block<true>(g, plan, p, from, row, rows, nullptr);
     }
-    gemm_block<false>(g, plan, p, b, ldb, row, rows);
+    gemm_block<false>(g, plan, p, from, row, rows, nullptr);
   });
+}
+
+/// A packed B of halves needs an A that is not transposed.
+inline void gemm(const GemmArgs& g, void* workspace, ThreadPool* pool) {
+  gemm_planned(g, GemmPlan(g), workspace, pool);
 }
 
 }  // namespace ew::kernels::EW_TARGET

@@ -1,49 +1,13 @@
 #pragma once
-// 16-bit floats: conversions, and products of few rows, which wait for their weights and so gain
-// from half the bytes.
+// Conversions of 16-bit floats.
 
 #include "base/dtype.h"
-#include "runtime/kernels/gemm_impl.h"
+#include "runtime/kernels/half_vec.h"
 #include "runtime/kernels/halves.h"
 #include "runtime/kernels/io.h"
+#include "runtime/kernels/parallel.h"
 
 namespace ew::kernels::EW_TARGET {
-
-#if defined(__AVX512F__)
-template <HalfType kType>
-EW_INLINE Vec load_halves(const uint16_t* p) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  if constexpr (kType == HalfType::kF16) {
-    return {_mm512_cvtph_ps(bits)};
-  } else {
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
-  }
-}
-#elif defined(__AVX2__) && defined(__FMA__)
-template <HalfType kType>
-EW_INLINE Vec load_halves(const uint16_t* p) {
-  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  if constexpr (kType == HalfType::kF16) {
-    return {_mm256_cvtph_ps(bits)};
-  } else {
-    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16))};
-  }
-}
-#else
-template <HalfType kType>
-EW_INLINE Vec load_halves(const uint16_t* p) {
-#if defined(__aarch64__)
-  if constexpr (kType == HalfType::kF16) {
-    return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))};
-  }
-#endif
-  Vec a;
-  for (int i = 0; i < kLanes; ++i) {
-    a.v[i] = kType == HalfType::kF16 ? to_float(Half{p[i]}) : to_float(BFloat16{p[i]});
-  }
-  return a;
-}
-#endif
 
 inline bool find_exact(int64_t n, const float* x, HalfType& type) {
   bool is_half = true;
@@ -85,18 +49,6 @@ void widen_type(int64_t n, const uint16_t* x, float* y, ThreadPool* pool) {
 inline void widen(int64_t n, const uint16_t* x, HalfType type, float* y, ThreadPool* pool) {
   if (type == HalfType::kF16) return widen_type<HalfType::kF16>(n, x, y, pool);
   widen_type<HalfType::kBF16>(n, x, y, pool);
-}
-
-template <HalfType kType>
-struct HalfElements {
-  using Element = uint16_t;
-  static EW_INLINE Vec load(const uint16_t* p) { return load_halves<kType>(p); }
-};
-
-inline void gemm_halves(const GemmArgs& g, const uint16_t* packed, HalfType type,
-                        ThreadPool* pool) {
-  if (type == HalfType::kF16) return gemm_streamed<HalfElements<HalfType::kF16>>(g, packed, pool);
-  gemm_streamed<HalfElements<HalfType::kBF16>>(g, packed, pool);
 }
 
 }  // namespace ew::kernels::EW_TARGET

@@ -49,7 +49,7 @@ class Workspace {
   ~Workspace() { ::operator delete(data_, std::align_val_t{64}); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
-  void* get() { return data_; }
+  void* get() const { return data_; }
 
  private:
   void* data_;

@@ -46,8 +46,11 @@ struct ConvTable {
   size_t (*conv2d_packed_bytes)(const Conv2dShape&);
   void (*conv2d_pack)(const Conv2dShape&, const float* w, float* packed);
   size_t (*conv2d_packed_workspace_bytes)(const Conv2dShape&, int threads);
-  void (*conv2d_packed)(const Conv2dShape&, const float* x, const float* packed, const float* bias,
-                        Clamp clamp, float* y, void* workspace, ThreadPool* pool);
+  /// Whether conv2d_packed() reads halves.
+  bool (*conv2d_takes_halves)(const Conv2dShape&);
+  void (*conv2d_packed)(const Conv2dShape&, const float* x, const PackedB& packed,
+                        const float* bias, Clamp clamp, float* y, void* workspace,
+                        ThreadPool* pool);
 };
 
 struct DepthwiseTable {

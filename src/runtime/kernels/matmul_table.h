@@ -14,7 +14,7 @@ const GemmTable kGemmTable{kernel_of({"dense", "matmul", "simple_rnn", "lstm", "
                            gemm_workspace_bytes,
                            gemm_packed_bytes,
                            gemm_pack,
-                           {find_exact, narrow, widen, kernel_of({"dense"}, gemm_halves)}};
+                           {find_exact, narrow, widen}};
 const ConvTable kConvTable{
     kernel_of({"conv"}, conv2d),
     kernel_of({"conv_input_grad", "conv_transpose"}, conv2d_grad_input),
@@ -25,6 +25,7 @@ const ConvTable kConvTable{
     kernel_of({"conv"}, conv2d_packed_bytes),
     kernel_of({"conv"}, conv2d_pack),
     kernel_of({"conv"}, conv2d_packed_workspace_bytes),
+    kernel_of({"conv"}, conv2d_takes_halves),
     kernel_of({"conv"}, conv2d_packed)};
 
 }  // namespace ew::kernels::EW_TARGET

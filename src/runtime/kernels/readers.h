@@ -17,7 +17,8 @@ class RowReader {
         step3_(3 * row),
         step5_(5 * row),
         step7_(7 * row) {
-    asm("" : "+r"(base_[0]), "+r"(base_[1]), "+r"(base_[2]));
+    if (kRows > 8) asm("" : "+r"(base_[0]), "+r"(base_[1]));
+    if (kRows > 16) asm("" : "+r"(base_[2]));
     asm("" : "+r"(step_), "+r"(step3_), "+r"(step5_), "+r"(step7_));
   }
   EW_INLINE float at(int r) const {
@@ -41,10 +42,11 @@ class RowReader {
         return base[step7_];
     }
   }
-  EW_INLINE void advance() {
-    ++base_[0];
-    if (kRows > 8) ++base_[1];
-    if (kRows > 16) ++base_[2];
+  EW_INLINE void advance() { move(1); }
+  EW_INLINE void move(int64_t elements) {
+    base_[0] += elements;
+    if (kRows > 8) base_[1] += elements;
+    if (kRows > 16) base_[2] += elements;
   }
 
  private:
@@ -59,6 +61,7 @@ class ColumnReader {
   EW_INLINE ColumnReader(const float* a, int64_t step) : a_(a), step_(step) {}
   EW_INLINE float at(int r) const { return a_[r]; }
   EW_INLINE void advance() { a_ += step_; }
+  EW_INLINE void move(int64_t elements) { a_ += elements; }
 
  private:
   const float* a_;

@@ -13,41 +13,38 @@ inline constexpr int kSharedRows = kRegisters == 32 ? 16 : 10;
 /// kernel. `outer` and `a_outer` are the kernel rows, `length` the channels, `a_row` the distance
 /// of pixels; B has the rows (kernel row, tap, channel), `ldb` apart.
 template <int kRows, int kTaps>
-void run_shared_tile(const Tile& t) {
-  Vec sum[kRows][1];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) sum[r][0] = zero();
-  const int64_t ldb = t.ldb;
-  const int64_t tap = t.length * ldb;
-  for (int64_t o = 0; o < t.outer; ++o) {
-    RowReader<kRows + kTaps - 1> a(t.a + o * t.a_outer, t.a_row);
-    const float* b = t.b + o * kTaps * tap;
-    for (int64_t l = t.length; l > 0; --l, b += ldb) {
-      Vec w[kTaps];
+void run_shared_tiles(Tile& t, int64_t count) {
+  for (; count > 0; --count, t.a += kRows * t.a_row, t.c += kRows * t.ldc) {
+    Vec sum[kRows][1];
+    clear_tile(sum);
+    const int64_t ldb = t.ldb;
+    const int64_t tap = t.length * ldb;
+    for (int64_t o = 0; o < t.outer; ++o) {
+      RowReader<kRows + kTaps - 1> a(t.a + o * t.a_outer, t.a_row);
+      const float* b = t.b + o * kTaps * tap;
+      for (int64_t l = t.length; l > 0; --l, b += ldb) {
+        Vec w[kTaps];
 #pragma GCC unroll 4
-      for (int k = 0; k < kTaps; ++k) w[k] = load(b + k * tap);
+        for (int k = 0; k < kTaps; ++k) w[k] = load(b + k * tap);
 #pragma GCC unroll 20
-      for (int i = 0; i < kRows + kTaps - 1; ++i) {
-        const Vec x = set1(a.at(i));
+        for (int i = 0; i < kRows + kTaps - 1; ++i) {
+          const Vec x = set1(a.at(i));
 #pragma GCC unroll 4
-        for (int k = 0; k < kTaps; ++k) {
-          const int r = i - k;
-          if (r >= 0 && r < kRows) sum[r][0] = fma(x, w[k], sum[r][0]);
+          for (int k = 0; k < kTaps; ++k) {
+            const int r = i - k;
+            if (r >= 0 && r < kRows) sum[r][0] = fma(x, w[k], sum[r][0]);
+          }
         }
+        a.advance();
       }
-      a.advance();
     }
-  }
-  if (is_whole(t)) {
-    finish_tile<kRows, 1, false>(t, sum);
-  } else {
-    finish_tile<kRows, 1, true>(t, sum);
+    finish_tile(t, sum);
   }
 }
 
 template <int kTaps, size_t... kIndex>
 constexpr std::array<TileFunction, sizeof...(kIndex)> shared_tiles(std::index_sequence<kIndex...>) {
-  return {run_shared_tile<static_cast<int>(kIndex) + 1, kTaps>...};
+  return {run_shared_tiles<static_cast<int>(kIndex) + 1, kTaps>...};
 }
 
 template <int kTaps>
@@ -57,9 +54,9 @@ inline constexpr auto kSharedTiles = shared_tiles<kTaps>(std::make_index_sequenc
 constexpr bool has_shared_tile(int64_t taps) { return taps == 2 || taps == 3; }
 
 inline void run_shared_rows(const Tile& base, int64_t taps, int64_t rows) {
-  for_tiles(base, rows, kSharedRows, base.a_row, [&](int64_t height, const Tile& t) {
+  for_tiles(base, rows, kSharedRows, [&](int64_t height, int64_t count, Tile& t) {
     const auto i = static_cast<size_t>(height - 1);
-    (taps == 2 ? kSharedTiles<2>[i] : kSharedTiles<3>[i])(t);
+    (taps == 2 ? kSharedTiles<2>[i] : kSharedTiles<3>[i])(t, count);
   });
 }
 
@@ -122,11 +119,7 @@ void run_shared_weights(const Tile& t, int64_t c_tap) {
   for (int k = 0; k < 3; ++k) {
     Tile part = t;
     part.c += k * c_tap;
-    if (is_whole(t)) {
-      finish_tile<kRows, 1, false>(part, sum[k]);
-    } else {
-      finish_tile<kRows, 1, true>(part, sum[k]);
-    }
+    finish_tile(part, sum[k]);
   }
 }
 
@@ -145,8 +138,10 @@ inline constexpr auto kSharedWeightTiles =
 
 /// Over `channels` input channels; rows of at least two pixels.
 inline void run_shared_weight_rows(const Tile& base, int64_t c_tap, int64_t channels) {
-  for_tiles(base, channels, kSharedChannels, 1, [&](int64_t height, const Tile& t) {
-    kSharedWeightTiles[static_cast<size_t>(height - 1)](t, c_tap);
+  for_tiles(base, channels, kSharedChannels, [&](int64_t height, int64_t count, Tile& t) {
+    for (; count > 0; --count, t.a += height, t.c += height * t.ldc) {
+      kSharedWeightTiles[static_cast<size_t>(height - 1)](t, c_tap);
+    }
   });
 }
 

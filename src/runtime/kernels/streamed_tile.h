@@ -2,6 +2,7 @@
 // Register tiles of at most four rows, whose time is that of reading B: packed panels, of floats or
 // of something that widens to them, fetched ahead of the loads.
 
+#include "runtime/kernels/half_vec.h"
 #include "runtime/kernels/tile.h"
 
 namespace ew::kernels::EW_TARGET {
@@ -11,6 +12,12 @@ struct FloatElements {
   static EW_INLINE Vec load(const float* p) { return EW_TARGET::load(p); }
 };
 
+template <HalfType kType>
+struct HalfElements {
+  using Element = uint16_t;
+  static EW_INLINE Vec load(const uint16_t* p) { return load_halves<kType>(p); }
+};
+
 /// t.b is not used: B is `b`, rows of kVectors vectors. The sums are those of run_tile().
 template <int kRows, int kVectors, typename Elements>
 void run_streamed(const Tile& t, const typename Elements::Element* b) {
@@ -18,11 +25,7 @@ void run_streamed(const Tile& t, const typename Elements::Element* b) {
   constexpr int64_t kAhead = 2048 / static_cast<int64_t>(sizeof(Element));
   constexpr int kLine = 64 / static_cast<int>(sizeof(Element));
   Vec sum[kRows][kVectors];
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = zero();
-  }
+  clear_tile(sum);
   const float* a = t.a;
   for (int64_t l = t.length; l > 0; --l, ++a, b += kVectors * kLanes) {
     // Panels follow each other, so what lies ahead is wanted, but for the end of the last one.
@@ -38,11 +41,7 @@ void run_streamed(const Tile& t, const typename Elements::Element* b) {
       for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
     }
   }
-  if (is_whole(t)) {
-    finish_tile<kRows, kVectors, false>(t, sum);
-  } else {
-    finish_tile<kRows, kVectors, true>(t, sum);
-  }
+  finish_tile(t, sum);
 }
 
 template <typename Elements>

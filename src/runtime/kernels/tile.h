@@ -39,6 +39,13 @@ struct Tile {
   Clamp clamp{};
   const float* ahead = nullptr;  // what to fetch into the second-level cache meanwhile,
   int64_t ahead_step = 0;        // so many floats per step of the reduction
+  // Of A, from the end of one run of `length` steps to the next: prepare() sets them.
+  int64_t next_inner = 0, next_outer = 0;
+
+  void prepare() {
+    next_inner = a_inner - length * a_step;
+    next_outer = a_outer - inner * a_inner;
+  }
 };
 
 /// Whether the last vector of columns is whole, so that nothing has to be masked. Small builds mask
@@ -61,81 +68,141 @@ constexpr int max_rows(int vectors) {
   return kRows[vectors];
 }
 
-template <int kRows, int kVectors, bool kPartial>
-EW_INLINE void finish_tile(const Tile& t, Vec (&sum)[kRows][kVectors]) {
-  const Vec lo = set1(t.clamp.lo);
-  const Vec hi = set1(t.clamp.hi);
-#pragma GCC unroll 4
-  for (int j = 0; j < kVectors; ++j) {
-    const bool partial = kPartial && j == kVectors - 1;
-    Vec bias = zero();
-    if (t.bias != nullptr) {
-      bias = partial ? load_n(t.bias + j * kLanes, t.last) : load(t.bias + j * kLanes);
-    }
-    float* c = t.c + j * kLanes;
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r, c += t.ldc) {
-      Vec y = sum[r][j] + bias;
-      if (t.accumulate) y = y + (partial ? load_n(c, t.last) : load(c));
-      y = clamp(y, lo, hi);
-      if (partial) {
-        store_n(c, y, t.last);
-      } else {
-        store(c, y);
-      }
-    }
-  }
+inline constexpr Clamp kNoClamp{};
+
+/// The last of kVectors vectors may be partial.
+template <bool kPartial>
+EW_INLINE Vec load_part(const float* p, bool is_last, int64_t lanes) {
+  return kPartial && is_last ? load_n(p, lanes) : load(p);
 }
 
-template <int kRows, int kVectors, bool kTransposed>
-void run_tile(const Tile& t) {
-  Vec sum[kRows][kVectors];
+template <int kRows, int kVectors>
+EW_INLINE void clear_tile(Vec (&sum)[kRows][kVectors]) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) sum[r][j] = zero();
   }
-  const float* b = t.b;
-  const int64_t ldb = t.ldb;
-  const float* ahead = t.ahead != nullptr ? t.ahead : b;
-  const int64_t ahead_step = t.ahead_step;
-  for (int64_t o = 0; o < t.outer; ++o) {
-    for (int64_t i = 0; i < t.inner; ++i) {
-      const float* first = t.a + o * t.a_outer + i * t.a_inner;
-      using Reader = std::conditional_t<kTransposed, ColumnReader, RowReader<kRows>>;
-      Reader a(first, kTransposed ? t.a_step : t.a_row);
-      for (int64_t l = t.length; l > 0; --l) {
-        // Loads bound narrower tiles.
-        if (kVectors > 1 && !kTransposed) {
-          __builtin_prefetch(ahead, 0, 2);
-          ahead += ahead_step;
-        }
-        Vec bv[kVectors];
+}
+
+template <int kRows, int kVectors>
+EW_INLINE void add_bias(const float* bias, int64_t last, Vec (&sum)[kRows][kVectors]) {
 #pragma GCC unroll 4
-        for (int j = 0; j < kVectors; ++j) bv[j] = load(b + j * kLanes);
+  for (int j = 0; j < kVectors; ++j) {
+    const bool is_partial = j == kVectors - 1 && last != kLanes;
+    const Vec v = is_partial ? load_n(bias + j * kLanes, last) : load(bias + j * kLanes);
 #pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-          const Vec av = set1(a.at(r));
-#pragma GCC unroll 4
-          for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
-        }
-        a.advance();
-        b += ldb;
-      }
-    }
-  }
-  if (is_whole(t)) {
-    finish_tile<kRows, kVectors, false>(t, sum);
-  } else {
-    finish_tile<kRows, kVectors, true>(t, sum);
+    for (int r = 0; r < kRows; ++r) sum[r][j] = sum[r][j] + v;
   }
 }
 
-using TileFunction = void (*)(const Tile&);
+template <int kRows, int kVectors, bool kPartial>
+EW_INLINE void add_tile(const float* c, int64_t ldc, int64_t last, Vec (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r, c += ldc) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      sum[r][j] = sum[r][j] + load_part<kPartial>(c + j * kLanes, j == kVectors - 1, last);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+EW_INLINE void clamp_tile(Clamp bounds, Vec (&sum)[kRows][kVectors]) {
+  const Vec lo = set1(bounds.lo);
+  const Vec hi = set1(bounds.hi);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = clamp(sum[r][j], lo, hi);
+  }
+}
+
+template <int kRows, int kVectors, bool kPartial>
+EW_INLINE void store_tile(float* c, int64_t ldc, int64_t last, const Vec (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r, c += ldc) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      if (kPartial && j == kVectors - 1) {
+        store_n(c + j * kLanes, sum[r][j], last);
+      } else {
+        store(c + j * kLanes, sum[r][j]);
+      }
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+EW_INLINE void finish_tile(const Tile& t, Vec (&sum)[kRows][kVectors]) {
+  const bool is_full = is_whole(t);
+  if (t.bias != nullptr) add_bias(t.bias, t.last, sum);
+  if (t.accumulate) {
+    if (is_full) {
+      add_tile<kRows, kVectors, false>(t.c, t.ldc, kLanes, sum);
+    } else {
+      add_tile<kRows, kVectors, true>(t.c, t.ldc, t.last, sum);
+    }
+  }
+  if (t.clamp.lo > kNoClamp.lo || t.clamp.hi < kNoClamp.hi) clamp_tile(t.clamp, sum);
+  if (is_full) {
+    store_tile<kRows, kVectors, false>(t.c, t.ldc, kLanes, sum);
+  } else {
+    store_tile<kRows, kVectors, true>(t.c, t.ldc, t.last, sum);
+  }
+}
+
+/// `count` tiles of kRows rows, one under the other; t.a and t.c move past them.
+template <int kRows, int kVectors, bool kTransposed>
+void run_tiles(Tile& t, int64_t count) {
+  using Reader = std::conditional_t<kTransposed, ColumnReader, RowReader<kRows>>;
+  for (; count > 0; --count) {
+    // What only the ends of a tile need stays in memory: the sums take the registers.
+    asm volatile("" : : "r"(&t) : "memory");
+    Vec sum[kRows][kVectors];
+    clear_tile(sum);
+    const float* b = t.b;
+    const int64_t ldb = t.ldb;
+    const float* ahead = t.ahead != nullptr ? t.ahead : b;
+    const int64_t ahead_step = t.ahead_step;
+    Reader a(t.a, kTransposed ? t.a_step : t.a_row);
+    for (int64_t o = t.outer; o > 0; --o) {
+      for (int64_t i = t.inner; i > 0; --i) {
+        for (int64_t l = t.length; l > 0; --l) {
+          // Loads bound narrower tiles.
+          if (kVectors > 1 && !kTransposed) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += ahead_step;
+          }
+          Vec bv[kVectors];
+#pragma GCC unroll 4
+          for (int j = 0; j < kVectors; ++j) bv[j] = load(b + j * kLanes);
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r) {
+            const Vec av = set1(a.at(r));
+#pragma GCC unroll 4
+            for (int j = 0; j < kVectors; ++j) sum[r][j] = fma(av, bv[j], sum[r][j]);
+          }
+          a.advance();
+          b += ldb;
+        }
+        a.move(t.next_inner);
+      }
+      a.move(t.next_outer);
+    }
+    asm volatile("" : : "r"(&t) : "memory");
+    if (t.ahead != nullptr) t.ahead = ahead;
+    finish_tile(t, sum);
+    t.a += kRows * (kTransposed ? 1 : t.a_row);
+    t.c += kRows * t.ldc;
+  }
+}
+
+using TileFunction = void (*)(Tile&, int64_t count);
 
 template <int kVectors, bool kTransposed, size_t... kIndex>
 constexpr std::array<TileFunction, kMaxRows> tile_row(std::index_sequence<kIndex...>) {
-  return {run_tile<static_cast<int>(kIndex) + 1, kVectors, kTransposed>...};
+  return {run_tiles<static_cast<int>(kIndex) + 1, kVectors, kTransposed>...};
 }
 
 template <int kVectors, bool kTransposed>
@@ -153,30 +220,26 @@ TileFunction find_tile(int vectors, int64_t rows) {
   return kTileRow<2, kTransposed>[r];
 }
 
-/// Covers `rows` rows with tiles of nearly equal height, at most `most`: run(height, tile), where
-/// `base` has a and c at the first row and `a_row` is A's distance between rows.
+/// Covers `rows` rows with tiles of nearly equal height, at most `most`: run(height, count, tile)
+/// for up to two heights, where `base` has a and c at the first row, and each run moves them on.
 template <typename Run>
-EW_INLINE void for_tiles(const Tile& base, int64_t rows, int64_t most, int64_t a_row,
-                         const Run& run) {
+EW_INLINE void for_tiles(const Tile& base, int64_t rows, int64_t most, const Run& run) {
   if (rows <= 0) return;
   const int64_t tiles = ceil_div(rows, most);
   const int64_t low = rows / tiles;
   const int64_t higher = rows - low * tiles;  // so many tiles have one row more
   Tile t = base;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t height = i < higher ? low + 1 : low;
-    run(height, t);
-    t.a += height * a_row;
-    t.c += height * t.ldc;
-    if (t.ahead != nullptr) t.ahead += t.length * t.ahead_step;
-  }
+  t.prepare();
+  if (higher > 0) run(low + 1, higher, t);
+  run(low, tiles - higher, t);
 }
 
 /// Runs `base` over `rows` rows, base.a and base.c at the first.
 template <bool kTransposed>
 void run_rows(const Tile& base, int vectors, int64_t rows) {
-  for_tiles(base, rows, max_rows(vectors), kTransposed ? 1 : base.a_row,
-            [&](int64_t height, const Tile& t) { find_tile<kTransposed>(vectors, height)(t); });
+  for_tiles(base, rows, max_rows(vectors), [&](int64_t height, int64_t count, Tile& t) {
+    find_tile<kTransposed>(vectors, height)(t, count);
+  });
 }
 
 /// The columns of C as panels of at most `max_vectors` vectors of nearly equal width.
