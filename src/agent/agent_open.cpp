@@ -291,6 +291,9 @@ void Agent::Impl::watch_outputs() {
     outbox.on_queued = [this, i](uint64_t ticket, const std::string& route) {
       tracer->queued(app->sinks[i].name, ticket, route);
     };
+    outbox.trace_parent_of = [this, i](uint64_t ticket) {
+      return tracer->trace_parent(app->sinks[i].name, ticket);
+    };
     outbox.on_dropped = [this, i](uint64_t ticket) {
       tracer->settled(app->sinks[i].name, ticket, false);
     };
