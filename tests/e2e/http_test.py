@@ -4,6 +4,7 @@
 import http.client
 import json
 import ssl
+import subprocess
 import threading
 import time
 import unittest
