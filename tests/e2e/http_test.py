@@ -11,7 +11,7 @@ import unittest
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from edgewise import BrokerTest, EdgewiseTest
+from edgewise import BrokerTest, EdgewiseTest, make_certificates
 from mqtt import Line, Subscriber, lasting_port
 from operate_test import AgentProcess
 
@@ -140,17 +140,7 @@ class Sinks(EdgewiseTest):
         self.assertEqual(len({k[1] for k in keys}), 3)
 
     def certificates(self):
-        """A CA, and server and client with certificates by it, made by openssl."""
-        (self.folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        (self.folder / "client.ext").write_text("")
-        key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-        lines = [f"openssl req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem"]
-        for who in ("server", "client"):
-            lines += [f"openssl req {key} -subj /CN={who} -keyout {who}.key -out {who}.csr",
-                      f"openssl x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
-                      f"-days 2 -extfile {who}.ext -out {who}.pem"]
-        for line in lines:
-            subprocess.run(line.split(), cwd=self.folder, check=True, capture_output=True)
+        make_certificates(self.folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path("server.pem"), self.path("server.key"))
         context.load_verify_locations(self.path("ca.pem"))
