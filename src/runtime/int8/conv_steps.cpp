@@ -286,8 +286,14 @@ int64_t pixels_as_one(const ConvShape& s, int64_t channels) {
 void add_group(Builder& b, ConvStep& step, const int8_t* w, int64_t all_channels, int64_t first,
                int64_t channels, int64_t x, const std::vector<ChannelForm>& forms) {
   const Int8Table& table = b.table();
-  std::vector<ConvBlock> blocks(static_cast<size_t>(channels));
-  const int64_t count = table.plan_conv(step.shape, channels, blocks.data(), channels);
+  // Blocks have a vector of channels or more, but the last.
+  const int64_t most = (channels + table.lanes - 1) / table.lanes;
+  std::vector<ConvBlock> blocks(static_cast<size_t>(most));
+  const int64_t count = table.plan_conv(step.shape, channels, blocks.data(), most);
+  if (count > most) {
+    blocks.resize(static_cast<size_t>(count));
+    table.plan_conv(step.shape, channels, blocks.data(), count);
+  }
   for (int64_t i = 0; i < count; ++i) {
     ConvStep::Part part{.block = blocks[static_cast<size_t>(i)], .x = x, .requant = {}};
     ConvBlock& block = part.block;
