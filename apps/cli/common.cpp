@@ -1,5 +1,8 @@
 #include "common.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <unistd.h>
 
@@ -41,7 +44,30 @@ void add_common(CLI::App& app, Common& common, bool reads_model) {
   }
 }
 
+namespace {
+
+// While a model is read, every large block goes back to the system when it is freed. glibc would
+// soon keep them in the heap instead, where what is read next seldom fits into the holes: as it
+// does again from then on.
+class ReturnBlocks {
+ public:
+#ifdef __GLIBC__
+  ReturnBlocks() { ::mallopt(M_MMAP_THRESHOLD, 128 << 10); }
+  ~ReturnBlocks() {
+    ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  }
+#else
+  ReturnBlocks() = default;
+#endif
+  ReturnBlocks(const ReturnBlocks&) = delete;
+  ReturnBlocks& operator=(const ReturnBlocks&) = delete;
+};
+
+}  // namespace
+
 Result<Model> load(const std::string& path, const Common& common, std::vector<Array> inputs) {
+  const ReturnBlocks guard;
   return load_model(path, {.architecture = common.architecture,
                            .int8_profile = common.int8_profile,
                            .inputs = std::move(inputs),

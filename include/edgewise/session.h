@@ -31,6 +31,9 @@ class Session {
  public:
   /// Errors: kUnsupported for an operator without an implementation; kInvalidArgument.
   static Result<Session> create(const Model& model, const SessionOptions& options = {});
+  /// The same of a model that nothing else needs: its weights are let go one by one, as they are
+  /// laid out for this machine, so that memory never holds all of them twice.
+  static Result<Session> create(Model&& model, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();

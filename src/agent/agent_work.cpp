@@ -36,8 +36,7 @@ void Agent::Impl::push(Entrance& entrance, const RawRecord& record_in) {
   }
   std::unique_ptr<TracedInput> traced;
   if (tracer) {
-    traced = tracer->begin(app->sources[entrance.number].name, record_now.arrival_us,
-                           record_now.payload.size());
+    traced = tracer->begin(app->sources[entrance.number].name, record_now);
   }
   if (!journal) {
     record();

@@ -119,7 +119,8 @@ SendResult Outbox::offer_direct(Lane& lane, const Row& row, const Route& route, 
                       .topic = row.topic,
                       .payload = row.raw,
                       .event_time_us = row.time_us,
-                      .priority = lane.priority});
+                      .priority = lane.priority,
+                      .trace_parent = trace_parent(ticket_of(lane.priority, number))});
 }
 
 SendResult Outbox::offer(Lane& lane, const Entry& entry) {
@@ -136,7 +137,8 @@ SendResult Outbox::offer(Lane& lane, const Entry& entry) {
                       .payload = entry.payload,
                       .event_time_us = entry.time_us,
                       .priority = lane.priority,
-                      .is_resent = entry.was_sent || entry.number <= lane.resent_through});
+                      .is_resent = entry.was_sent || entry.number <= lane.resent_through,
+                      .trace_parent = trace_parent(ticket_of(lane.priority, entry.number))});
 }
 
 void Outbox::enqueue(Lane& lane, Entry entry) {

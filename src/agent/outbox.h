@@ -133,6 +133,8 @@ class Outbox final : public Consumer, public Outlet {
   /// The receiver has it; its input came at this time.
   std::function<void(uint64_t ticket, int64_t queued_us)> on_delivered;
   std::function<void(uint64_t ticket)> on_dropped;  ///< while it was in memory
+  /// Valid until the next call.
+  std::function<std::string_view(uint64_t ticket)> trace_parent_of;
   std::function<void()> need_trim;  ///< the log should give up what is settled: see trim()
 
   void save(ByteWriter& out) const;
@@ -187,6 +189,9 @@ class Outbox final : public Consumer, public Outlet {
     // Some sinks say that they are connected once they have sent something.
     if (state_ == LinkState::kConnecting) return sink_ == nullptr || !sink_->ready();
     return state_ != LinkState::kConnected;
+  }
+  std::string_view trace_parent(uint64_t ticket) const {
+    return trace_parent_of ? trace_parent_of(ticket) : std::string_view();
   }
   Lane& lane_of(uint64_t ticket) { return lanes_[ticket >> 63]; }
   SendResult offer(Lane& lane, const Entry& entry);

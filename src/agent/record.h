@@ -20,6 +20,7 @@ struct RawRecord {
   std::string_view payload = {};
   /// Names the request that brought it, if its sender may repeat it; else empty.
   std::string_view request = {};
+  std::string_view trace_parent = {};  ///< the sender's `traceparent` (W3C Trace Context), if any
   uint64_t ack_token = 0;  ///< given back to Source::acknowledge once stored; 0: nothing to do
   uint64_t position = 0;   ///< where a source that can seek goes on behind this record (> 0)
 };

@@ -26,7 +26,8 @@ struct Output {
   std::string_view payload;   ///< the input's bytes where nothing changed them, else JSON
   int64_t event_time_us = 0;  ///< microseconds since 1970
   Priority priority = Priority::kTelemetry;
-  bool is_resent = false;  ///< may have been sent before
+  bool is_resent = false;              ///< may have been sent before
+  std::string_view trace_parent = {};  ///< W3C Trace Context, for who is sent one output at a time
 };
 
 enum class SendResult {

@@ -76,6 +76,7 @@ class HttpSink final : public Sink {
     next_.tickets.push_back(output.ticket);
     next_.first_id = next_.tickets.size() == 1 ? std::string(output.id) : "";
     next_.is_resent = output.is_resent;
+    next_.trace_parent = next_.tickets.size() == 1 ? std::string(output.trace_parent) : "";
     append(output);
     return SendResult::kInFlight;
   }
@@ -113,6 +114,7 @@ class HttpSink final : public Sink {
     std::string body;
     std::string first_id;  // of the only one
     bool is_resent = false;
+    std::string trace_parent;  // of the only one
   };
 
   size_t limit() const { return singles_ > 0 ? 1 : options_.max_batch; }
@@ -142,6 +144,9 @@ class HttpSink final : public Sink {
     if (sending_.tickets.size() == 1) {
       request.headers.add("Idempotency-Key", sending_.first_id);
       if (sending_.is_resent) request.headers.add("X-Resent", "true");
+      if (!sending_.trace_parent.empty()) {
+        request.headers.add("traceparent", sending_.trace_parent);
+      }
     }
     request.body = std::move(sending_.body);
     const Status status = client_->send(std::move(request), [this](Result<host::HttpResponse> r) {

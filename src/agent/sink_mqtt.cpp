@@ -245,6 +245,7 @@ SendResult MqttSink::send(const Output& output) {
     properties_.user("id", output.id);
     if (output.is_resent) properties_.user("resent", "true");
   }
+  if (!output.trace_parent.empty()) properties_.user("traceparent", output.trace_parent);
   const size_t bytes =
       topic.size() + output.payload.size() + properties_.bytes().size() + kOverhead;
   if (client_->is_connected() && bytes > client_->max_publish_bytes()) {

@@ -137,11 +137,11 @@ class HttpSource final : public Source {
     }
     // Its first coming is not stored yet, so it cannot be answered for.
     if (open_names_.contains(name)) return refuse(*reply, 503, "busy", {"Retry-After", "1"});
-    take_records(request.path, *records, name, std::move(reply));
+    take_records(request, *records, name, std::move(reply));
     intake_->end_batch();
   }
 
-  void take_records(std::string_view path, const std::vector<std::string_view>& records,
+  void take_records(const host::HttpRequest& request, const std::vector<std::string_view>& records,
                     const std::string& name, std::shared_ptr<host::HttpReply> reply) {
     // After a crash in the middle of a request its beginning is stored.
     const size_t stored =
@@ -155,12 +155,14 @@ class HttpSource final : public Source {
     const uint64_t token = ++last_token_;
     open_[token] = {std::move(reply), records.size() - stored, records.size(), name};
     if (!name.empty()) open_names_.insert(name);
+    const std::string_view trace_parent = request.headers.find("traceparent").value_or("");
     for (size_t i = stored; i < records.size(); ++i) {
       if (!name.empty()) requests_.note_record(name);
       intake_->push({.arrival_us = intake_->now_us(),
-                     .topic = path,
+                     .topic = request.path,
                      .payload = records[i],
                      .request = name,
+                     .trace_parent = trace_parent,
                      .ack_token = token});
     }
   }

@@ -110,6 +110,7 @@ class MqttSource final : public Source, private host::MqttHandler {
     record.topic = message.topic;
     record.payload = host::as_text(message.payload);
     record.ack_token = message.ack_token;
+    record.trace_parent = message.properties.user("traceparent").value_or("");
     if (is_split_) return push_records(record);
     intake_->push(record);
   }

@@ -1,6 +1,7 @@
 #include "agent/tracer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 #include "agent/http_target.h"
@@ -26,6 +27,12 @@ void append_hex(std::string& out, uint64_t id) {
   out += text;
 }
 
+bool read_hex(std::string_view text, uint64_t& value) {
+  const bool is_hex = text.find_first_not_of("0123456789abcdef") == text.npos;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return is_hex && end.ptr == text.data() + text.size();
+}
+
 void append_attribute(std::string& out, std::string_view key, std::string_view value) {
   if (out.ends_with('}')) out += ',';
   out += "{\"key\":";
@@ -44,6 +51,28 @@ void append_attribute(std::string& out, std::string_view key, uint64_t value) {
 
 }  // namespace
 
+std::optional<TraceParent> parse_trace_parent(std::string_view text) {
+  // VERSION-TRACE-PARENT-FLAGS, of 2, 32, 16 and 2 lower-case hexadecimal digits (3.2.2).
+  constexpr size_t kSize = 55;
+  if (text.size() < kSize || text[2] != '-' || text[35] != '-' || text[52] != '-') return {};
+  uint64_t version = 0;
+  uint64_t flags = 0;
+  TraceParent parent;
+  if (!read_hex(text.substr(0, 2), version) ||
+      !read_hex(text.substr(3, 16), parent.context.trace[0]) ||
+      !read_hex(text.substr(19, 16), parent.context.trace[1]) ||
+      !read_hex(text.substr(36, 16), parent.context.span) || !read_hex(text.substr(53, 2), flags)) {
+    return {};
+  }
+  const bool is_longer = text.size() > kSize;
+  if (version == 0xff || (version == 0 && is_longer) || (is_longer && text[kSize] != '-'))
+    return {};
+  const auto& [high, low] = parent.context.trace;
+  if ((high == 0 && low == 0) || parent.context.span == 0) return {};
+  parent.is_sampled = (flags & 1) != 0;
+  return parent;
+}
+
 struct Tracer::Span {
   TraceContext context;
   uint64_t parent = 0;  ///< 0: a root
@@ -56,7 +85,8 @@ struct Tracer::Span {
 };
 
 struct Tracer::Waiting {
-  TraceContext context;  ///< of the input
+  TraceContext context;
+  uint64_t parent = 0;
   int64_t begin_us = 0;
   std::string rule;
 };
@@ -100,13 +130,21 @@ uint64_t Tracer::new_id() {
   return id;
 }
 
-std::unique_ptr<TracedInput> Tracer::begin(const std::string& source, int64_t arrival_us,
-                                           size_t bytes) {
-  if (std::uniform_real_distribution<double>()(random_) >= share_) return nullptr;
-  return std::make_unique<TracedInput>(TracedInput{.context = {{new_id(), new_id()}, new_id()},
-                                                   .source = source,
-                                                   .arrival_us = arrival_us,
-                                                   .bytes = bytes});
+std::unique_ptr<TracedInput> Tracer::begin(const std::string& source, const RawRecord& record) {
+  auto input = std::make_unique<TracedInput>();
+  if (const auto sender = parse_trace_parent(record.trace_parent)) {
+    if (!sender->is_sampled) return nullptr;
+    input->context = sender->context;
+    input->parent = sender->context.span;
+  } else {
+    if (std::uniform_real_distribution<double>()(random_) >= share_) return nullptr;
+    for (uint64_t& half : input->context.trace) half = new_id();
+  }
+  input->context.span = new_id();
+  input->source = source;
+  input->arrival_us = record.arrival_us;
+  input->bytes = record.payload.size();
+  return input;
 }
 
 void Tracer::enter(TracedInput& input) {
@@ -130,6 +168,7 @@ void Tracer::leave(const TracedInput& input) {
        .begin_us = input.begin_us,
        .end_us = now});
   Span root{.context = input.context,
+            .parent = input.parent,
             .name = "receive " + input.source,
             .kind = SpanKind::kConsumer,
             .begin_us = input.arrival_us,
@@ -146,7 +185,23 @@ void Tracer::queued(const std::string& sink, uint64_t ticket, const std::string&
     waiting_.erase(std::ranges::min_element(waiting_, {}, begin));
     ++counts_.dropped;
   }
-  waiting_.insert_or_assign({sink, ticket}, Waiting{current_->context, now_us_(), rule});
+  TraceContext context = current_->context;
+  context.span = new_id();
+  waiting_.insert_or_assign({sink, ticket},
+                            Waiting{context, current_->context.span, now_us_(), rule});
+}
+
+std::string_view Tracer::trace_parent(const std::string& sink, uint64_t ticket) {
+  if (waiting_.empty()) return "";
+  const auto at = waiting_.find({sink, ticket});
+  if (at == waiting_.end()) return "";
+  trace_parent_ = "00-";
+  append_hex(trace_parent_, at->second.context.trace[0]);
+  append_hex(trace_parent_, at->second.context.trace[1]);
+  trace_parent_ += '-';
+  append_hex(trace_parent_, at->second.context.span);
+  trace_parent_ += "-01";
+  return trace_parent_;
 }
 
 void Tracer::settled(const std::string& sink, uint64_t ticket, bool is_delivered) {
@@ -154,8 +209,8 @@ void Tracer::settled(const std::string& sink, uint64_t ticket, bool is_delivered
   const auto at = waiting_.find({sink, ticket});
   if (at == waiting_.end()) return;
   const Waiting& output = at->second;
-  Span span{.context = {{output.context.trace[0], output.context.trace[1]}, new_id()},
-            .parent = output.context.span,
+  Span span{.context = output.context,
+            .parent = output.parent,
             .name = "send " + sink,
             .kind = SpanKind::kProducer,
             .begin_us = output.begin_us,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "agent/background.h"
 #include "agent/http_target.h"
 #include "agent/log_line.h"
+#include "agent/record.h"
 #include "host/event_loop.h"
 #include "host/http_client.h"
 
@@ -42,9 +44,17 @@ struct TraceContext {
   uint64_t span = 0;
 };
 
+/// What a traceparent says (version 00, or a later one that begins as it does).
+struct TraceParent {
+  TraceContext context;
+  bool is_sampled = false;
+};
+std::optional<TraceParent> parse_trace_parent(std::string_view text);
+
 /// An input that is traced, until it is processed.
 struct TracedInput {
   TraceContext context;
+  uint64_t parent = 0;  ///< the sender's span; 0: the trace begins here
   std::string source;
   int64_t arrival_us = 0;
   int64_t stored_us = 0;  ///< 0: it was not stored
@@ -69,14 +79,17 @@ class Tracer {
 
   /// Before all else. `now_us` is the app's clock.
   void start(host::EventLoop& loop, std::function<int64_t()> now_us, LogTo log);
-  /// Null for an input that is not traced.
-  std::unique_ptr<TracedInput> begin(const std::string& source, int64_t arrival_us, size_t bytes);
+  /// Null for an input that is not traced. Who sent it decides, if its traceparent says so; else
+  /// the share does.
+  std::unique_ptr<TracedInput> begin(const std::string& source, const RawRecord& record);
   void stored(TracedInput& input) const { input.stored_us = now_us_(); }
   /// Outputs queued between the two belong to the input.
   void enter(TracedInput& input);
   void leave(const TracedInput& input);
 
   void queued(const std::string& sink, uint64_t ticket, const std::string& rule);
+  /// Of an output that was queued within a trace; else "". Valid until the next call.
+  std::string_view trace_parent(const std::string& sink, uint64_t ticket);
   void settled(const std::string& sink, uint64_t ticket, bool is_delivered);
 
   /// Sends what waits; whether an answer is awaited.
@@ -105,6 +118,7 @@ class Tracer {
   int64_t every_us_;
   std::mt19937_64 random_;
   const TracedInput* current_ = nullptr;
+  std::string trace_parent_;
   std::map<std::pair<std::string, uint64_t>, Waiting> waiting_;  ///< by sink and ticket
   std::vector<std::string> spans_;                               ///< to be sent, as JSON
   size_t in_flight_ = 0;                                         ///< the first spans

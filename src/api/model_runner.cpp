@@ -66,12 +66,19 @@ class CpuRunner final : public agent::ModelRunner {
   std::vector<size_t> sizes_;
 };
 
+// A short name of the content: what an alert's evidence refers to.
+Result<std::string> version_of(const std::string& file) {
+  EW_TRY(const std::vector<uint8_t> bytes, formats::read_part(file));
+  return agent::pseudonym({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).substr(0, 8);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<agent::ModelRunner>> load_runner(const agent::ModelRequest& request) {
-  EW_TRY(const std::vector<uint8_t> bytes, formats::read_part(request.file));
-  EW_TRY(const Model model, load_model(request.file));
+  EW_TRY(const std::string version, version_of(request.file));
+  EW_TRY(Model model, load_model(request.file));
   EW_TRY(ir::Graph graph, executable_graph(model.impl().model));
+  model.impl().model.graph = {};  // so that each weight can be let go when it is laid out anew
   EW_TRY(ir::Graph fixed, ir::for_one_sample(with_real_ports(std::move(graph))));
   if (request.ssd) {
     Result<ir::Graph> detector = ops::signal::append_ssd(fixed, *request.ssd);
@@ -85,9 +92,6 @@ Result<std::unique_ptr<agent::ModelRunner>> load_runner(const agent::ModelReques
   runtime::ExecutorOptions options;
   options.packed = model.impl().model.packed;
   EW_TRY(auto executor, runtime::Executor::create(std::move(fixed), options));
-  // A short name of the content: what an alert's evidence refers to.
-  const std::string version =
-      agent::pseudonym({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).substr(0, 8);
   size_t memory = 0;  // of weights; those that kernels lay out anew come on top
   for (const ir::Value& value : executor->graph().values) {
     const bool is_stored =

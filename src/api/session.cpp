@@ -15,6 +15,10 @@ struct Session::Impl {
   std::vector<LayerProfile> profile;
   std::vector<int64_t> before;  // nanoseconds of the runs so far
   bool is_profiled = false;
+
+  static Result<std::unique_ptr<Impl>> make(ir::Graph graph,
+                                            std::shared_ptr<const ir::PackedSection> packed,
+                                            const SessionOptions& options);
 };
 
 namespace {
@@ -44,6 +48,21 @@ std::vector<LayerProfile> empty_profile(const ir::Graph& graph) {
   return rows;
 }
 
+// A file's graph that is executed without open dimensions: its types were inferred when it was
+// read.
+bool runs_as_it_is(const ir::Model& model) {
+  return model.is_executable && !model.quantization &&
+         std::ranges::all_of(model.graph.values,
+                             [](const ir::Value& v) { return v.type.shape.is_static(); });
+}
+
+// The graph to run, every dimension of which has a size.
+Result<ir::Graph> fixed_graph(const ir::Model& model, int64_t open_size) {
+  if (runs_as_it_is(model)) return model.graph;
+  EW_TRY(const ir::Graph graph, api::executable_graph(model));
+  return ir::for_one_sample(graph, open_size);
+}
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -51,19 +70,36 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Result<Session> Session::create(const Model& model, const SessionOptions& options) {
-  EW_TRY(const ir::Graph graph, api::executable_graph(model.impl().model));
-  EW_TRY(ir::Graph fixed, ir::for_one_sample(graph, options.open_size));
+Result<std::unique_ptr<Session::Impl>> Session::Impl::make(
+    ir::Graph graph, std::shared_ptr<const ir::PackedSection> packed,
+    const SessionOptions& options) {
   auto impl = std::make_unique<Impl>();
   if (options.threads > 1) impl->pool = std::make_unique<ThreadPool>(options.threads);
   impl->is_profiled = options.profile;
   runtime::ExecutorOptions executor;
   executor.profile = options.profile;
   executor.pool = impl->pool.get();
-  executor.packed = model.impl().model.packed;
-  EW_TRY(impl->executor, runtime::Executor::create(std::move(fixed), executor));
+  executor.packed = std::move(packed);
+  EW_TRY(impl->executor, runtime::Executor::create(std::move(graph), executor));
   impl->profile = empty_profile(impl->executor->graph());
   impl->before.assign(impl->profile.size(), 0);
+  return impl;
+}
+
+Result<Session> Session::create(const Model& model, const SessionOptions& options) {
+  const ir::Model& of = model.impl().model;
+  EW_TRY(ir::Graph graph, fixed_graph(of, options.open_size));
+  EW_TRY(auto impl, Impl::make(std::move(graph), of.packed, options));
+  return Session(std::move(impl));
+}
+
+Result<Session> Session::create(Model&& model, const SessionOptions& options) {
+  ir::Model of = std::move(model.impl().model);
+  // Without a copy, which would hold on to the weights.
+  EW_TRY(ir::Graph graph, runs_as_it_is(of) ? Result<ir::Graph>(std::move(of.graph))
+                                            : fixed_graph(of, options.open_size));
+  of.graph = {};
+  EW_TRY(auto impl, Impl::make(std::move(graph), of.packed, options));
   return Session(std::move(impl));
 }
 

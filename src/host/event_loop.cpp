@@ -22,6 +22,9 @@ namespace ew::host {
 namespace {
 
 constexpr int kEventsAtOnce = 64;
+/// Pacing pays when so many items come in its time, seen over so many of its times.
+constexpr uint64_t kPacedItems = 3;
+constexpr int64_t kPacingSample = 8;
 
 Error system_error(const char* what) {
   return make_error(ErrorCode::kIo, "event loop: cannot ", what, ": ", std::strerror(errno));
@@ -62,6 +65,7 @@ struct EventLoop::State {
   State& operator=(const State&) = delete;
 
   void pace(int64_t max_wait_us) const;
+  void sample_load();
   int wait(int64_t max_wait_us);
   bool run_posted();
   bool run_timers();
@@ -78,8 +82,9 @@ struct EventLoop::State {
 
   int64_t now = 0;
   int64_t pacing_us = 0;
-  int64_t last_busy = 0;   // when a round last had something to do
-  bool is_loaded = false;  // and the one before was close
+  bool is_loaded = false;
+  int64_t sample_begin = 0;
+  uint64_t sample_items = 0;  // since then
   std::array<epoll_event, kEventsAtOnce> events{};
   int event_at = 0;
   int event_count = 0;
@@ -122,6 +127,7 @@ void EventLoop::run() {
 }
 
 void EventLoop::set_pacing(int64_t pacing_us) { state_->pacing_us = pacing_us; }
+void EventLoop::note_items(uint64_t count) { state_->sample_items += count; }
 
 void EventLoop::stop() {
   state_->is_stopped = true;
@@ -160,6 +166,17 @@ void EventLoop::State::pace(int64_t max_wait_us) const {
   if (rest <= 0) return;
   const timespec pause{rest / 1'000'000, (rest % 1'000'000) * 1000};
   ::nanosleep(&pause, nullptr);
+}
+
+/// A pause ends a sample early, and so does a round that shows enough.
+void EventLoop::State::sample_load() {
+  const int64_t time = now - sample_begin;
+  const bool is_enough = sample_items > kPacedItems * kPacingSample;
+  if (time < kPacingSample * pacing_us && !is_enough) return;
+  is_loaded =
+      static_cast<int64_t>(sample_items) * pacing_us > static_cast<int64_t>(kPacedItems) * time;
+  sample_begin = now;
+  sample_items = 0;
 }
 
 bool EventLoop::State::run_posted() {
@@ -222,10 +239,7 @@ bool EventLoop::run_once(int64_t max_wait_us) {
   has_run = s.run_posted() || has_run;
   has_run = s.run_timers() || has_run;
   has_run = s.run_ends() || has_run;
-  if (has_run && s.pacing_us > 0) {
-    s.is_loaded = s.now - s.last_busy < 2 * s.pacing_us;
-    s.last_busy = s.now;
-  }
+  if (s.pacing_us > 0) s.sample_load();
   return has_run;
 }
 

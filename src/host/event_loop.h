@@ -50,10 +50,11 @@ class EventLoop {
   /// One round, waiting up to `max_wait_us` for something to do. True if there was.
   bool run_once(int64_t max_wait_us);
   /// Under load, wake-ups are at least this far apart, so that each serves more (network cards
-  /// moderate interrupts in the same way). What comes after a pause is served at once; where two
-  /// wake-ups were less than twice this time apart, the next waits for the rest of it. 0, the
-  /// default, never waits.
+  /// moderate interrupts in the same way): while more than three items of note_items() come in that
+  /// time. What comes less often is served at once. 0, the default, never waits.
   void set_pacing(int64_t pacing_us);
+  /// So many items (messages, packets) came in this wake-up.
+  void note_items(uint64_t count);
   /// From any thread.
   void stop();
   /// Calls `call` on the loop's thread, soon and in order. From any thread; calls that are left

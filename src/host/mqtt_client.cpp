@@ -169,6 +169,7 @@ void MqttClient::process() {
   is_processing_ = true;
   const uint64_t received_before = counters_.received;
   is_blocked_ = false;
+  uint64_t packets = 0;
   while (stream_.is_open() && is_reading_) {
     if (discard_bytes_ > 0 && !discard()) break;
     const Bytes input = stream_.input();
@@ -193,8 +194,10 @@ void MqttClient::process() {
       break;
     }
     if (stream_.is_open()) stream_.consume(frame.total_bytes());
+    ++packets;
   }
   is_processing_ = false;
+  loop_->note_items(packets);
   if (stream_.is_open()) stream_.set_reading(is_reading_ && !is_blocked_);
   if (counters_.received != received_before) handler_.on_batch_end();
 }

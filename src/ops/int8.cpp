@@ -24,7 +24,9 @@ Multiplier quantize_multiplier(double real) {
   if (!std::isfinite(real)) return {std::numeric_limits<int32_t>::max(), 31};
   Multiplier m;
   const double fraction = std::frexp(real, &m.shift);
-  auto value = static_cast<int64_t>(std::round(fraction * (int64_t{1} << 31)));
+  // Rounded half away from zero: below 2^31 the half is exact, and the conversion cuts off.
+  const double scaled = fraction * (int64_t{1} << 31);
+  auto value = static_cast<int64_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
   if (value == int64_t{1} << 31) {
     value /= 2;
     ++m.shift;
@@ -102,6 +104,8 @@ Requantizer::Requantizer(const TensorType& x, const TensorType& w, const TensorT
       zero_(zero_of(y)),
       range_(clamp_range(attrs, y)) {
   const std::vector<float>& scales = w.quant->scales;
+  reals_.reserve(static_cast<size_t>(channels));
+  multipliers_.reserve(static_cast<size_t>(channels));
   for (int64_t c = 0; c < channels; ++c) {
     const float s_w = scales.size() > 1 ? scales[static_cast<size_t>(c)] : scales[0];
     double real = double{scale_of(x)} * double{s_w} / double{scale_of(y)};

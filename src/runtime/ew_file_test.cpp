@@ -381,4 +381,38 @@ TEST_CASE("ew file: a mapped part of a file, aligned or not, holds the same mode
   CHECK_FALSE(MappedFile::open(folder.path()).ok());
 }
 
+TEST_CASE("executor: weights are let go once every layer that reads them has them in its layout") {
+  for (const bool is_also_added : {false, true}) {
+    ir::Graph graph;
+    ir::Builder b(graph);
+    const ValueId x = b.input("x", {DType::kF32, Shape{1, 8, 8, 16}, nullptr});
+    Tensor w(DType::kF32, Shape{1, 1, 16, 16});
+    for (int64_t i = 0; i < w.size(); ++i)
+      w.mutable_values<float>()[static_cast<size_t>(i)] = static_cast<float>(i % 7) - 3;
+    const ValueId kernel = b.parameter("kernel", w, {});
+    const ValueId unused = b.constant(w);
+    ValueId y = b.add(ops::kConv, {b.add(ops::kConv, {x, kernel}), kernel});
+    if (is_also_added) {
+      const std::vector<int64_t> rows{1, 1, 16, 16};
+      y = b.add(ops::kReduceMean, {y}, {{"axes", std::vector<int64_t>{1, 2}}});
+      y = b.add(ops::kAdd, {y, b.add(ops::kReshape, {kernel}, {{"shape", rows}})});
+    }
+    REQUIRE(b.ok());
+    graph.outputs = {y};
+    const auto executor = Executor::create(graph, {});
+    REQUIRE(executor.ok());
+    CHECK((*executor)->graph().value(unused).data.empty());
+    CHECK((*executor)->graph().value(kernel).data.empty() == !is_also_added);
+    const auto expected = Executor::create(graph, {.reference_only = true});
+    Tensor input(graph.type(x));
+    std::ranges::fill(input.mutable_values<float>(), 0.5F);
+    for (const auto* e : {&executor, &expected}) {
+      REQUIRE((**e)->set_input(0, input).ok());
+      (**e)->run();
+    }
+    const Tensor found = (*executor)->output(0);
+    CHECK(std::ranges::equal(found.values<float>(), (*expected)->output(0).values<float>()));
+  }
+}
+
 }  // namespace ew::runtime

@@ -23,11 +23,11 @@ Result<std::unique_ptr<Executor>> Executor::create(ir::Graph graph, ExecutorOpti
   std::unique_ptr<Executor> executor(new Executor());
   executor->graph_ = std::move(graph);
   executor->options_ = options;
+  executor->count_weight_uses();
   executor->find_regions();
   EW_TRY_VOID(executor->prepare_steps(options));
   executor->find_chains();
   executor->make_workspace();
-  executor->release_packed();
   executor->place_buffers();
   executor->link_views();
   return executor;
@@ -59,9 +59,10 @@ void Executor::find_regions() {
       region.packed_owner = packed->owner;
     }
     steps_[first].region = int8::Region::build(graph_, first, last, region, table);
-    for (size_t i = first + 1; i < last; ++i) {
-      steps_[i].is_inside = true;
+    for (size_t i = first; i < last; ++i) {
+      steps_[i].is_inside = i > first;
       step_of_[i] = static_cast<int>(first);
+      release_weights(i, steps_[first].region.get());
     }
     first = last;
   }
@@ -218,14 +219,12 @@ Status Executor::prepare_steps(const ExecutorOptions& options) {
       for (const ValueId id : node.outputs) out.push_back(graph_.type(id));
       std::vector<const ir::Tensor*> constants;
       for (const ValueId id : node.inputs) {
-        const ValueKind kind = id == kNoValue ? ValueKind::kComputed : graph_.value(id).kind;
-        const bool is_fixed = kind == ValueKind::kConstant ||
-                              (kind == ValueKind::kParameter && options.constant_parameters);
-        constants.push_back(is_fixed ? &graph_.value(id).data : nullptr);
+        constants.push_back(is_weight(id) ? &graph_.value(id).data : nullptr);
       }
       const ir::PackedPart* part = find_kernel_part(i);
       step.kernel =
           prepare({node, in, out, constants, part, part ? options_.packed->owner : nullptr});
+      release_weights(i, nullptr);
     }
     if (!step.kernel && node.op->reference == nullptr && node.op->reference_i8 == nullptr) {
       return unsupported(node.op->name, " has neither a CPU kernel nor a reference (see ops.def)");
@@ -247,35 +246,45 @@ void Executor::make_workspace() {
 }
 
 // Constants that regions and kernels hold in layouts of their own need not lie here a second time.
-void Executor::release_packed() {
-  std::vector<bool> is_needed(graph_.values.size(), true);
-  for (size_t i = 0; i < graph_.values.size(); ++i) {
-    const ValueKind kind = graph_.values[i].kind;
-    is_needed[i] = kind != ValueKind::kConstant &&
-                   (kind != ValueKind::kParameter || !options_.constant_parameters);
-  }
-  const auto need = [&](ValueId id) {
-    if (id != kNoValue) is_needed[static_cast<size_t>(id)] = true;
+// Each is let go as soon as the last node that reads it is prepared, so that a model is never in
+// memory in both forms.
+void Executor::count_weight_uses() {
+  weight_uses_.assign(graph_.values.size(), 0);
+  const auto use = [&](ValueId id) {
+    if (id != kNoValue) ++weight_uses_[static_cast<size_t>(id)];
   };
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const Step& step = steps_[i];
-    if (step.is_inside && !step.kernel) continue;  // inside a region
-    const std::vector<ValueId>& inputs =
-        step.region ? step.region->inputs() : graph_.nodes[i].inputs;
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      if (!step.kernel || step.kernel->needs_input(k)) need(inputs[k]);
-    }
-  }
-  for (const ValueId id : graph_.outputs) need(id);
-  for (const ValueId id : graph_.losses) need(id);
-  for (const ValueId id : graph_.output_masks) need(id);
+  for (const ir::Node& node : graph_.nodes) std::ranges::for_each(node.inputs, use);
+  std::ranges::for_each(graph_.outputs, use);
+  std::ranges::for_each(graph_.losses, use);
+  std::ranges::for_each(graph_.output_masks, use);
   for (const ir::Update& update : graph_.updates) {
-    need(update.value);
-    need(update.parameter);
+    use(update.value);
+    use(update.parameter);
   }
-  for (const ValueId id : options_.keep) need(id);
-  for (size_t i = 0; i < is_needed.size(); ++i) {
-    if (!is_needed[i]) graph_.values[i].data = {};
+  std::ranges::for_each(options_.keep, use);
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    if (is_weight(static_cast<ValueId>(i)) && weight_uses_[i] == 0) graph_.values[i].data = {};
+  }
+}
+
+bool Executor::is_weight(ValueId id) const {
+  if (id == kNoValue) return false;
+  const ValueKind kind = graph_.value(id).kind;
+  return kind == ValueKind::kConstant ||
+         (kind == ValueKind::kParameter && options_.constant_parameters);
+}
+
+// After the node, or the region that it is in, was prepared.
+void Executor::release_weights(size_t node, const int8::Region* region) {
+  const Kernel* kernel = steps_[node].kernel.get();
+  const std::vector<ValueId>& inputs = graph_.nodes[node].inputs;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    const ValueId id = inputs[k];
+    const bool is_read = region != nullptr
+                             ? std::ranges::find(region->inputs(), id) != region->inputs().end()
+                             : kernel == nullptr || kernel->needs_input(k);
+    if (is_read || !is_weight(id)) continue;
+    if (--weight_uses_[static_cast<size_t>(id)] == 0) graph_.value(id).data = {};
   }
 }
 

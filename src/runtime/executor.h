@@ -97,7 +97,9 @@ class Executor {
   void make_workspace();
   bool is_link(size_t node, const std::vector<int>& readers) const;
   void run_chain(size_t first);
-  void release_packed();
+  void count_weight_uses();
+  bool is_weight(ir::ValueId id) const;
+  void release_weights(size_t node, const int8::Region* region);
   const kernels::int8::Int8Table& int8_table() const;
   const ir::PackedSection* usable_section() const;
   uint32_t kernel_digest(size_t node) const;
@@ -114,7 +116,8 @@ class Executor {
   std::vector<void*> data_;           // per value
   std::vector<ir::ValueId> storage_;  // per value: the value whose memory it uses (views, in place)
   std::vector<Step> steps_;
-  std::vector<int> step_of_;  // per node: the one it runs with
+  std::vector<int> step_of_;      // per node: the one it runs with
+  std::vector<int> weight_uses_;  // per value: by nodes that are not prepared, or need it to run
   std::vector<int64_t> nanoseconds_;
 };
 

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -14,7 +15,7 @@ import time
 import unittest
 
 import mqtt
-from edgewise import ROOT, rows
+from edgewise import ROOT, make_certificates, rows
 from operate_test import AgentProcess, OperateCase
 
 # Version V of the app marks its outputs with V.
@@ -284,7 +285,7 @@ class TrialTest(BundleCase):
 class BundleServer:
     """Serves one file with an ETag; counts answers by status."""
 
-    def __init__(self, test):
+    def __init__(self, test, tls=None):
         self.content, self.counts, self.token = None, {}, None
         outer = self
 
@@ -309,6 +310,8 @@ class BundleServer:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         thread.start()
@@ -356,6 +359,33 @@ class PullTest(BundleCase):
         server.content = self.bytes_of(3, health=self.HTTP)
         self.wait_version(agent, 3)
         self.assertEqual(self.bundle_state(agent)["active"], 3)
+        agent.stop()
+
+    def test_over_https_only_from_whom_the_ca_vouches_for(self):
+        make_certificates(self.folder)
+        (self.folder / "other").mkdir()
+        make_certificates(self.folder / "other")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("server.pem"), self.path("server.key"))
+        server = BundleServer(self, context)
+        server.content = self.bytes_of(1, health=self.HTTP)
+        device = self.folder / "dev/device.yaml"
+        words = device.read_text()
+        url = f"url: 'https://localhost:{server.port}/latest', every: 100ms"
+
+        def trust(ca):
+            device.write_text(f"{words}pull:\n  http: {{{url}, tls: {{ca: {self.path(ca)}}}}}\n")
+        trust("none.pem")
+        self.assertIn("none.pem: cannot use the certificates",
+                      self.run_edgewise("run", "dev", expect=3).stderr)
+        trust("other/ca.pem")
+        agent = self.start(wait=False)
+        agent.wait_for(lambda: "the other side's certificate is refused: " in agent.lines())
+        agent.stop()
+        self.assertEqual(server.counts, {}, agent.lines())
+        trust("ca.pem")
+        agent = self.start(wait=False)
+        self.wait_version(agent, 1)
         agent.stop()
 
     def test_over_mqtt(self):

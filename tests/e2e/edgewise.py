@@ -42,6 +42,20 @@ def rows(count, seed=1):
     return drawn
 
 
+def make_certificates(folder):
+    """A CA (ca.pem), and server and client with certificates by it (NAME.pem, NAME.key), made by openssl."""
+    (folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "client.ext").write_text("")
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    lines = [f"openssl req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem"]
+    for who in ("server", "client"):
+        lines += [f"openssl req {key} -subj /CN={who} -keyout {who}.key -out {who}.csr",
+                  f"openssl x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
+                  f"-days 2 -extfile {who}.ext -out {who}.pem"]
+    for line in lines:
+        subprocess.run(line.split(), cwd=folder, check=True, capture_output=True)
+
+
 class EdgewiseTest(unittest.TestCase):
     """A test with a folder of its own."""
 

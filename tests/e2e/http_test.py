@@ -8,10 +8,11 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from edgewise import EdgewiseTest
-from mqtt import Line
+from edgewise import BrokerTest, EdgewiseTest, make_certificates
+from mqtt import Line, Subscriber, lasting_port
 from operate_test import AgentProcess
 
 
@@ -139,17 +140,7 @@ class Sinks(EdgewiseTest):
         self.assertEqual(len({k[1] for k in keys}), 3)
 
     def certificates(self):
-        """A CA, and server and client with certificates by it, made by openssl."""
-        (self.folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        (self.folder / "client.ext").write_text("")
-        key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-        lines = [f"openssl req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem"]
-        for who in ("server", "client"):
-            lines += [f"openssl req {key} -subj /CN={who} -keyout {who}.key -out {who}.csr",
-                      f"openssl x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
-                      f"-days 2 -extfile {who}.ext -out {who}.pem"]
-        for line in lines:
-            subprocess.run(line.split(), cwd=self.folder, check=True, capture_output=True)
+        make_certificates(self.folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path("server.pem"), self.path("server.key"))
         context.load_verify_locations(self.path("ca.pem"))
@@ -338,7 +329,7 @@ sources:
 rules:
   hot: {{from: in, when: temp > 80, kind: event}}
 sinks:
-  web: {{type: http, url: "http://127.0.0.1:{web}/in", from: hot}}
+  web: {{type: webhook, url: "http://127.0.0.1:{web}/in", from: hot}}
 """
 
     def start(self, collector, sample=1, web=None, more=""):
@@ -408,6 +399,32 @@ sinks:
         self.assertGreater(roots, 400)  # 5 standard deviations
         self.assertLess(roots, 600)
 
+    def test_a_trace_goes_on_from_agent_to_agent(self):
+        collector, web = Receiver(self), Receiver(self)
+        agent = self.start(collector, web=web, sample=0)
+        port = lasting_port()
+        app = self.folder / "app.yaml"
+        app.write_text(app.read_text().replace(
+            "{type: file, path: in.jsonl, key: id, follow: true}", f"{{type: http, port: {port}}}"))
+        agent.wait_for(lambda: f"127.0.0.1 port {port}" in agent.lines())
+        sender = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        for flags, temperature in (("00", 91), ("01", 92), (None, 93)):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/",
+                                             json.dumps({"temp": temperature}).encode())
+            if flags:
+                request.add_header("traceparent", f"00-{sender[0]}-{sender[1]}-{flags}")
+            urllib.request.urlopen(request, timeout=30).close()
+        agent.wait_for(lambda: len(web.taken) == 3 and "send web" in self.spans(collector))
+        agent.stop()
+        # Who sends it decides; of what comes without, the share is 0.
+        spans = self.spans(collector)
+        self.assertEqual([len(spans["receive in"]), len(spans["send web"])], [1, 1])
+        received, sent = spans["receive in"][0], spans["send web"][0]
+        self.assertEqual((received["traceId"], received["parentSpanId"]), sender)
+        self.assertEqual((sent["traceId"], sent["parentSpanId"]), (sender[0], received["spanId"]))
+        self.assertEqual([headers.get("traceparent") for _, headers, _ in web.seen],
+                         [None, f"00-{sender[0]}-{sent['spanId']}-01", None])
+
     def test_a_collector_that_is_away_holds_nothing_up(self):
         collector, web = Receiver(self, plan=[503, 0, 400]), Receiver(self)
         agent = self.start(collector, web=web)
@@ -438,6 +455,35 @@ sinks:
                 f"app: a\nstate: s\ntraces: {{{words}}}\nsources: {{in: {{type: stdin}}}}\n"
                 "sinks: {out: {type: stdout, from: in}}\n")
             self.assertIn(fault, self.run_edgewise("check", "app.yaml", expect=3).stderr)
+
+
+class TracesOverMqttTest(BrokerTest):
+    def test_the_properties_of_messages_carry_them(self):
+        collector, port = Receiver(self), lasting_port()
+        self.server(port)
+        (self.folder / "app.yaml").write_text(f"""
+app: pump
+traces: {{url: "http://127.0.0.1:{collector.port}/v1/traces", sample: 0, every: 50ms}}
+sources: {{in: {{type: mqtt, server: "mqtt://127.0.0.1:{port}", topics: in}}}}
+sinks: {{out: {{type: mqtt, server: "mqtt://127.0.0.1:{port}", topic: out, qos: 1, from: in}}}}
+""")
+        agent = AgentProcess(self)
+        agent.wait_for(lambda: "in: connected" in agent.lines() and "out: connected" in agent.lines())
+        taken = []
+        subscriber = Subscriber(port, "out", taken.append)
+        self.addCleanup(subscriber.close)
+        self.assertTrue(subscriber.is_subscribed.wait(20))
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        subprocess.run(["mosquitto_pub", "-p", str(port), "-V", "5", "-t", "in", "-q", "1", "-m", "{}", "-D",
+                        "publish", "user-property", "traceparent", f"00-{trace}-b7ad6b7169203331-01"],
+                       check=True, timeout=30)
+        agent.wait_for(lambda: taken and collector.taken)
+        agent.stop()
+        spans = [span for body in collector.taken for span in
+                 json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"]]
+        sent = [span for span in spans if span["name"] == "send out"][0]
+        self.assertEqual(taken[0].user["traceparent"], f"00-{trace}-{sent['spanId']}-01")
+        self.assertEqual({span["traceId"] for span in spans}, {trace})
 
 
 if __name__ == "__main__":

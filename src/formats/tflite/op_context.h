@@ -36,6 +36,8 @@ class TensorTable {
   /// The graph's value of a tensor; a constant of the file is added on first use. Error
   /// kInvalidData if no operator has computed it yet.
   Result<ValueId> value(int32_t tensor);
+  /// The same if there is one already, else kNoValue.
+  ValueId known(int32_t tensor) const { return values_[static_cast<size_t>(tensor)]; }
   void set_value(int32_t tensor, ValueId value);
   /// Forgets what was set, so that the operators can run again.
   void clear_set();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "formats/tflite/op_context.h"
 #include "ir/passes.h"
@@ -52,6 +53,7 @@ class Importer {
       EW_TRY(TensorType type, tables_[0].type(tensor));
       inputs.push_back(b_.input(tables_[0].info(tensor).name, std::move(type)));
     }
+    find_last_uses();
     EW_TRY(graph_.outputs, run_subgraph(0, inputs));
     if (!b_.ok()) return b_.status().error();
     name_ports();
@@ -88,6 +90,7 @@ class Importer {
       const OperatorInfo& op = subgraph.operators[i];
       Status added = add_operator(tensors, op);
       if (!added.ok()) return at(str(label(op), " (node ", i, ")"), added.error());
+      if (index == 0) release_constants(op, i);
     }
     runs_[index] = false;
     std::vector<ValueId> out;
@@ -160,6 +163,7 @@ class Importer {
     }
     for (size_t i = 0; i < op.outputs.size(); ++i) {
       EW_TRY_VOID(set_output(tensors, op.outputs[i], out[i]));
+      keep(out[i]);  // the subgraph may have it once more
     }
     return {};
   }
@@ -189,12 +193,50 @@ class Importer {
     for (size_t i = first_node; i < graph_.nodes.size(); ++i) EW_TRY_VOID(check(graph_.nodes[i]));
     for (size_t i = 0; i < op.outputs.size(); ++i) {
       EW_TRY_VOID(set_output(tensors, op.outputs[i], values[i]));
+      if (is_bound(tensors, op, values[i], i)) keep(values[i]);
     }
     for (size_t i = first_node; i < graph_.nodes.size(); ++i) {
       EW_TRY_VOID(check_outputs(graph_.nodes[i]));
     }
     fold_from(first_node);
     return {};
+  }
+
+  /// Of the main subgraph, which runs once: the last operator that reads each tensor.
+  void find_last_uses() {
+    const Subgraph& main = info_.subgraphs[0];
+    last_use_.assign(main.tensors.size(), 0);
+    for (size_t i = 0; i < main.operators.size(); ++i) {
+      for (const int32_t tensor : main.operators[i].inputs) {
+        if (tensor >= 0) last_use_[static_cast<size_t>(tensor)] = i;
+      }
+    }
+    for (const int32_t tensor : main.outputs) {
+      last_use_[static_cast<size_t>(tensor)] = main.operators.size();
+    }
+  }
+
+  /// Constants that weights were made of, as half-precision and transposed ones, are let go as soon
+  /// as nothing can read them any more, so that a model is not in memory in each form.
+  void release_constants(const OperatorInfo& op, size_t index) {
+    for (; scanned_ < graph_.nodes.size(); ++scanned_) {
+      std::ranges::for_each(graph_.nodes[scanned_].inputs, [&](ValueId id) { keep(id); });
+    }
+    for (const int32_t tensor : op.inputs) {
+      if (tensor < 0 || last_use_[static_cast<size_t>(tensor)] != index) continue;
+      const ValueId id = tables_[0].known(tensor);
+      if (id == kNoValue || graph_.value(id).kind != ValueKind::kConstant) continue;
+      if (!kept_.contains(id)) graph_.value(id).data = {};
+    }
+  }
+  void keep(ValueId id) { kept_.insert(id); }
+
+  /// Whether the operator's output `index` is a value that some other tensor has, too.
+  bool is_bound(const TensorTable& tensors, const OperatorInfo& op, ValueId id, size_t index) {
+    const bool is_first = bound_.insert(id).second;
+    return !is_first || std::ranges::any_of(op.inputs, [&](int32_t tensor) {
+      return tensor >= 0 && tensor != op.outputs[index] && tensors.known(tensor) == id;
+    });
   }
 
   // Integer references are written for certain types; moving elements suits all.
@@ -342,7 +384,11 @@ class Importer {
   std::vector<TensorTable> tables_;  // of each subgraph
   std::vector<bool> runs_;           // which subgraphs are being read
   int64_t max_folded_;
-  int64_t folded_ = 0;  // elements that constant operators computed
+  int64_t folded_ = 0;            // elements that constant operators computed
+  std::vector<size_t> last_use_;  // per tensor of the main subgraph
+  std::set<ValueId> bound_;       // values that are a tensor's
+  std::set<ValueId> kept_;        // constants that nodes or several tensors have
+  size_t scanned_ = 0;            // nodes whose inputs are kept
 };
 
 }  // namespace

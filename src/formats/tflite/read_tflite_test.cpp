@@ -46,6 +46,22 @@ TEST_CASE("tflite: float weights become parameters of the layer, half ones too")
   CHECK(model.graph.nodes.size() == 1);
 }
 
+TEST_CASE("tflite: constants are let go while a file is read, but none that is read later") {
+  int files = 0;
+  for (const std::string& file : list_directory(kFixtures).value()) {
+    if (file_suffix(file) != ".tflite") continue;
+    CAPTURE(file);
+    const ir::Model model = read(file.substr(0, file.rfind('.')));
+    ++files;
+    for (const ir::Value& value : model.graph.values) {
+      const bool is_stored =
+          value.kind == ir::ValueKind::kConstant || value.kind == ir::ValueKind::kParameter;
+      if (is_stored) CHECK(value.data.type() == value.type);
+    }
+  }
+  CHECK(files > 200);
+}
+
 TEST_CASE("tflite: sparse weights are made dense") {
   const ir::Model model = read("sparse_weights");
   REQUIRE(model.graph.nodes.size() == 1);

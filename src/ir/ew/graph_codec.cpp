@@ -348,6 +348,7 @@ namespace ew::ir {
 
 uint32_t node_digest(const Graph& graph, const Node& node, uint32_t seed) {
   ew_format::ByteWriter w;
+  w.bytes().reserve(4096);
   w.text(node.op->name);
   ew_format::put_attrs(w, node.attrs);
   for (const std::vector<ValueId>& ids : {node.inputs, node.outputs}) {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/cpu_features.h"
 #include "runtime/kernels/built.h"
 
 #if defined(__x86_64__)
@@ -54,14 +55,10 @@ bool is_supported(CpuTarget target) {
   if (!is_built(target)) return false;
 #if defined(__x86_64__)
   if (target == CpuTarget::kAvx512) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           (!is_only(target) || __builtin_cpu_supports("avx512vnni"));
+    return has_avx512() && (!is_only(target) || has_avx512_vnni());
   }
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                        __builtin_cpu_supports("f16c");
-  if (target == CpuTarget::kAvx2) return has_avx2;
-  if (target == CpuTarget::kAvxVnni) return has_avx2 && has_avx_vnni();
+  if (target == CpuTarget::kAvx2) return has_avx2();
+  if (target == CpuTarget::kAvxVnni) return has_avx2() && has_avx_vnni();
 #elif defined(__aarch64__)
   const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   if (target == CpuTarget::kNeon) return true;

@@ -1,3 +1,4 @@
+#include "base/cpu_features.h"
 #include "runtime/kernels/built.h"
 #include "runtime/kernels/hybrid.h"
 
@@ -23,8 +24,7 @@ const HybridTable& hybrid_kernels(CpuTarget target, bool use_vnni) {
   if constexpr (is_only(CpuTarget::kAvx512)) return vnni::kHybridTable;
   if constexpr (is_built(CpuTarget::kAvx512)) {
     if (target == CpuTarget::kAvx512) {
-      return use_vnni && __builtin_cpu_supports("avx512vnni") ? vnni::kHybridTable
-                                                              : avx512::kHybridTable;
+      return use_vnni && has_avx512_vnni() ? vnni::kHybridTable : avx512::kHybridTable;
     }
   }
   if constexpr (is_built(CpuTarget::kAvx2)) {

@@ -1,5 +1,6 @@
 #include "runtime/kernels/int8/int8_kernels.h"
 
+#include "base/cpu_features.h"
 #include "runtime/kernels/built.h"
 
 namespace ew::kernels::int8 {
@@ -33,7 +34,7 @@ extern const Int8Table kInt8Table;
 const Int8Table& int8_kernels(CpuTarget target) {
 #if defined(__x86_64__)
   if constexpr (is_built(CpuTarget::kAvx512)) {
-    const bool has_vnni = __builtin_cpu_supports("avx512vnni");
+    const bool has_vnni = has_avx512_vnni();
     if (is_only(CpuTarget::kAvx512) || (target == CpuTarget::kAvx512 && has_vnni)) {
       return vnni::kInt8Table;
     }
