@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 namespace ew {
@@ -26,6 +28,21 @@ TEST_CASE("thread_pool: loops that follow at once do not mix") {
     pool.run(4, [&, round](int64_t i) { sums[static_cast<size_t>(i)] += round; });
   }
   CHECK(sums == std::vector<int64_t>(4, 2000 * 1999 / 2));
+}
+
+TEST_CASE("thread_pool: what one thread is held up from, others do") {
+  for (const int threads : {2, 3}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 20; ++round) {
+      // Index 0 ends after all others: those that its thread would have done next are taken over.
+      std::atomic<int> done{0};
+      pool.run(12, [&](int64_t i) {
+        while (i == 0 && done < 11) std::this_thread::yield();
+        ++done;
+      });
+      CHECK(done == 12);
+    }
+  }
 }
 
 TEST_CASE("thread_pool: ends while its threads sleep") {

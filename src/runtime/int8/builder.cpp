@@ -13,8 +13,8 @@ using ir::Node;
 using ir::ValueId;
 using kernels::int8::Rounding;
 
-Share copy_share(const Layout& l) {
-  return {.units = l.images * l.h, .cost = kCopyCost * l.images * l.h * l.w * l.c};
+Share row_share(const Layout& l, int64_t byte_cost) {
+  return {.units = l.images * l.h, .cost = byte_cost * l.images * l.h * l.w * l.c};
 }
 
 bool RequantPlace::repeats() const {
@@ -146,18 +146,25 @@ void Builder::fill_border(const Placed& placed, ValueId id) {
   if (!l.border.any()) return;
   const auto value = static_cast<uint8_t>(ops::int8::zero_of(graph_.type(id)) + 128);
   touch(placed.slot);
-  step([l, value, slot = placed.slot, fill = table_.fill](uint8_t* const* slots) {
-    const int64_t side = (l.border.left + l.border.right) * l.c;
-    for (int64_t n = 0; n < l.images; ++n) {
+  const Share share{.units = l.images * l.h,
+                    .cost = kCopyCost * (l.bytes() - l.images * l.h * l.w * l.c)};
+  const auto run = [l, value, slot = placed.slot, fill = table_.fill](uint8_t* const* slots,
+                                                                      int64_t first, int64_t last) {
+    for_images(l.h, first, last, [&](int64_t n, int64_t y, int64_t rows) {
       uint8_t* image = slots[slot] + n * l.image();
       // The right border of a row and the left one of the next are neighbours.
-      fill({.rows = 1, .bytes = l.origin()}, value, image);
-      fill({.rows = l.h - 1, .bytes = side, .out_row = l.row()}, value,
-           image + l.origin() + l.w * l.c);
-      uint8_t* end = image + l.origin() + (l.h - 1) * l.row() + l.w * l.c;
-      fill({.rows = 1, .bytes = image + l.image() - end}, value, end);
-    }
-  });
+      const bool is_end = y + rows == l.h;
+      uint8_t* side = image + l.origin() + y * l.row() + l.w * l.c;
+      if (y == 0) fill({.rows = 1, .bytes = l.origin()}, value, image);
+      fill({.rows = is_end ? rows - 1 : rows,
+            .bytes = (l.border.left + l.border.right) * l.c,
+            .out_row = l.row()},
+           value, side);
+      uint8_t* end = side + (rows - 1) * l.row();
+      if (is_end) fill({.rows = 1, .bytes = image + l.image() - end}, value, end);
+    });
+  };
+  shared_step(share, run, true);  // whatever writes the rows writes nothing here
 }
 
 Builder::Placed Builder::define(ValueId id) {
@@ -178,17 +185,15 @@ Builder::Placed Builder::copy_with(const Placed& from, ValueId id, const Border&
   fill_border(to, id);
   touch(from.slot);
   touch(to.slot);
-  step([from, to](uint8_t* const* slots) {
+  const auto copy = [from, to](uint8_t* const* slots, int64_t first, int64_t last) {
     const Layout& a = from.layout;
     const Layout& b = to.layout;
-    for (int64_t n = 0; n < a.images; ++n) {
-      for (int64_t y = 0; y < a.h; ++y) {
-        std::memcpy(slots[to.slot] + n * b.image() + b.origin() + y * b.row(),
-                    slots[from.slot] + n * a.image() + a.origin() + y * a.row(),
-                    static_cast<size_t>(a.w * a.c));
-      }
+    for (int64_t i = first; i < last; ++i) {
+      std::memcpy(slots[to.slot] + b.at(i / a.h, i % a.h),
+                  slots[from.slot] + a.at(i / a.h, i % a.h), static_cast<size_t>(a.w * a.c));
     }
-  });
+  };
+  shared_step(row_share(from.layout), copy);
   placed_.emplace(root(id), to);
   touch(to.slot);
   return to;
@@ -205,8 +210,8 @@ Builder::Placed Builder::use_any(ValueId id) {
     const Placed placed{new_slot(layout.bytes()), layout};
     fill_border(placed, of);
     touch(placed.slot);
-    shared_step(copy_share(layout), [placed, source, flip = table_.flip](
-                                        uint8_t* const* slots, int64_t first, int64_t last) {
+    shared_step(row_share(layout), [placed, source, flip = table_.flip](
+                                       uint8_t* const* slots, int64_t first, int64_t last) {
       const Layout& l = placed.layout;
       const int64_t row = l.w * l.c;
       for_images(l.h, first, last, [&](int64_t n, int64_t y, int64_t rows) {
@@ -456,7 +461,7 @@ void Builder::hand_out(ValueId y) {
   if (outside_in_.contains(root(y))) return;  // a view of what lies outside already
   const Placed from = use_any(y);
   const Slot to = outside_output(y);
-  shared_step(copy_share(from.layout),
+  shared_step(row_share(from.layout),
               [from, to, flip = table_.flip](uint8_t* const* slots, int64_t first, int64_t last) {
                 const Layout& l = from.layout;
                 const int64_t row = l.w * l.c;

@@ -30,10 +30,12 @@ struct Share {
   int64_t cost = 0;
 };
 
-/// Of a byte that is moved, added or looked up.
+/// Of a byte that is moved, of one that is added or requantised, of one that is looked up.
 inline constexpr int64_t kCopyCost = 8;
+inline constexpr int64_t kSumCost = 40;
+inline constexpr int64_t kLookUpCost = 100;
 /// Rows of an image as units.
-Share copy_share(const Layout&);
+Share row_share(const Layout&, int64_t byte_cost = kCopyCost);
 
 /// One call of a kernel. run() neither allocates nor fails.
 class Step {
@@ -45,6 +47,9 @@ class Step {
   /// Units [first, last) of share().units.
   virtual void run(uint8_t* const* slots, int64_t first, int64_t last) const = 0;
   virtual Share share() const { return {}; }
+  /// Whether units of the next step need none of this one's but those of the same number: the two
+  /// run as one loop if they have as many.
+  virtual bool joins_next() const { return false; }
   int node() const { return node_; }
 
  private:
@@ -126,7 +131,7 @@ class Builder {
   void step(F run);
   /// run(slots, first, last): likewise, of `share.units` units.
   template <typename F>
-  void shared_step(Share share, F run);
+  void shared_step(Share share, F run, bool joins_next = false);
   void add_step(std::unique_ptr<Step> step);
 
   /// Whether the region's constants come from a file: nothing is to be packed or proved, and
@@ -248,20 +253,23 @@ void Builder::know(F find, T&... values) {
 }
 
 template <typename F>
-void Builder::shared_step(Share share, F run) {
+void Builder::shared_step(Share share, F run, bool joins_next) {
   class Callable final : public Step {
    public:
-    Callable(int node, Share share, F f) : Step(node), share_(share), f_(std::move(f)) {}
+    Callable(int node, Share share, F f, bool joins)
+        : Step(node), share_(share), f_(std::move(f)), joins_(joins) {}
     void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
       f_(slots, first, last);
     }
     Share share() const override { return share_; }
+    bool joins_next() const override { return joins_; }
 
    private:
     Share share_;
     F f_;
+    bool joins_;
   };
-  add_step(std::make_unique<Callable>(node_, share, std::move(run)));
+  add_step(std::make_unique<Callable>(node_, share, std::move(run), joins_next));
 }
 
 template <typename F>

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "ops/window.h"
 #include "runtime/int8/builder.h"
@@ -118,54 +119,34 @@ class ConvStep final : public Step {
   void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
     const uint8_t* x = slots[in] + in_offset;
     uint8_t* y = slots[out] + out_offset;
-    if (first == 0 && last == units) {
-      for (const Part& part : parts) conv(shape, part.block, x + part.x, y);
-      return;
-    }
-    ConvShape some = shape;
-    if (unit == Unit::kBlock) {
-      for (int64_t i = first; i < last; ++i) {
-        const Part& part = parts[static_cast<size_t>(i)];
-        conv(shape, part.block, x + part.x, y);
-      }
-    } else if (unit == Unit::kColumns) {
-      some.out_w = (last == units ? shape.out_w : last * columns) - first * columns;
-      x += first * columns * shape.in_pixel;
-      y += first * columns * shape.out_pixel;
-      for (const Part& part : parts) conv(some, part.block, x + part.x, y);
-    } else {
-      some.images = 1;
-      for_images(shape.out_h, first, last, [&](int64_t n, int64_t row, int64_t rows) {
-        some.out_h = rows;
-        for (const Part& part : parts) {
-          conv(some, part.block, x + part.x + n * shape.in_image + row * shape.in_row,
-               y + n * shape.out_image + row * shape.out_row);
-        }
-      });
+    const std::span all(parts);
+    if (!by_block) return run_pieces(all, first, last, x, y);
+    while (first < last) {
+      const int64_t begin = first % pieces;
+      const int64_t end = std::min(pieces, begin + last - first);
+      run_pieces(all.subspan(static_cast<size_t>(first / pieces), 1), begin, end, x, y);
+      first += end - begin;
     }
   }
-  Share share() const override { return {.units = units, .cost = cost}; }
+  Share share() const override {
+    return {.units = by_block ? pieces * static_cast<int64_t>(parts.size()) : pieces, .cost = cost};
+  }
 
-  /// Once shape and parts are set: rows are shared out; or the columns of a single one; or, where
-  /// there are few pixels, the blocks of channels.
+  /// Once shape and parts are set: rows are shared out, or the columns of a single one. Where there
+  /// are few pixels, each thread has blocks of channels instead: it then reads only their weights,
+  /// which are the larger part.
   void find_units(int64_t channels) {
-    cost =
-        shape.images * shape.out_h * shape.out_w * shape.segments * shape.segment_bytes * channels;
-    units = shape.images * shape.out_h;
-    if (units == 1) {
-      unit = Unit::kColumns;
+    const int64_t pixels = shape.images * shape.out_h * shape.out_w;
+    cost = pixels * shape.segments * shape.segment_bytes * channels;
+    pieces = shape.images * shape.out_h;
+    if (pieces == 1) {
       for (const Part& part : parts) columns = std::max<int64_t>(columns, part.block.pixels);
-      units = std::max<int64_t>(1, shape.out_w / columns);
+      pieces = std::max<int64_t>(1, shape.out_w / columns);
     }
-    const auto blocks = static_cast<int64_t>(parts.size());
-    constexpr int64_t kFew = 4;
-    if (units < std::min(blocks, kFew)) {
-      unit = Unit::kBlock;
-      units = blocks;
-    }
+    constexpr int64_t kFewPixels = 128;
+    by_block = parts.size() > 1 && pixels <= kFewPixels;
   }
 
-  enum class Unit : uint8_t { kRow, kColumns, kBlock };
   struct Part {
     ConvBlock block;
     int64_t x = 0;  // where its group's channels begin
@@ -176,15 +157,38 @@ class ConvStep final : public Step {
   ConvShape shape;
   std::vector<int32_t> offsets;
   std::vector<Part> parts;
-  Unit unit = Unit::kRow;
-  int64_t columns = 1;  // of a unit
-  int64_t units = 1;
+  bool by_block = false;  // units are the pieces of one block, then those of the next
+  int64_t pieces = 1;     // rows, or runs of columns of a single one
+  int64_t columns = 0;    // of a piece; 0: rows
   int64_t cost = 0;
   void (*conv)(const ConvShape&, const ConvBlock&, const uint8_t*, uint8_t*) = nullptr;
   Slot in = 0;
   Slot out = 0;
   int64_t in_offset = 0;
   int64_t out_offset = 0;
+
+ private:
+  void run_pieces(std::span<const Part> blocks, int64_t first, int64_t last, const uint8_t* x,
+                  uint8_t* y) const {
+    ConvShape some = shape;
+    if (first == 0 && last == pieces) {
+      for (const Part& part : blocks) conv(shape, part.block, x + part.x, y);
+    } else if (columns > 0) {
+      some.out_w = (last == pieces ? shape.out_w : last * columns) - first * columns;
+      x += first * columns * shape.in_pixel;
+      y += first * columns * shape.out_pixel;
+      for (const Part& part : blocks) conv(some, part.block, x + part.x, y);
+    } else {
+      some.images = 1;
+      for_images(shape.out_h, first, last, [&](int64_t n, int64_t row, int64_t rows) {
+        some.out_h = rows;
+        for (const Part& part : blocks) {
+          conv(some, part.block, x + part.x + n * shape.in_image + row * shape.in_row,
+               y + n * shape.out_image + row * shape.out_row);
+        }
+      });
+    }
+  }
 };
 
 class DepthwiseStep final : public Step {
@@ -195,21 +199,21 @@ class DepthwiseStep final : public Step {
     requant.link(constants);
     packed = constants + weights;
   }
-  // Units are pairs of rows, which share what they read.
+  // Units are rows, those of the layers around it: each thread finds its rows in its own cache.
   void run(uint8_t* const* slots, int64_t first, int64_t last) const override {
     DepthwiseShape some = shape;
     some.images = 1;
-    for_images((shape.out_h + 1) / 2, first, last, [&](int64_t n, int64_t pair, int64_t pairs) {
-      some.out_h = std::min(2 * pairs, shape.out_h - 2 * pair);
+    for_images(shape.out_h, first, last, [&](int64_t n, int64_t row, int64_t rows) {
+      some.out_h = rows;
       depthwise(some, packed, requant.requant,
-                slots[in] + in_offset + n * shape.in_image + 2 * pair * shape.in_row,
-                slots[out] + out_offset + n * shape.out_image + 2 * pair * shape.out_row);
+                slots[in] + in_offset + n * shape.in_image + row * shape.in_row,
+                slots[out] + out_offset + n * shape.out_image + row * shape.out_row);
     });
   }
   Share share() const override {
     // The way back to a byte costs as much as some sixteen products.
     const int64_t outputs = shape.images * shape.out_h * shape.out_w * shape.channels;
-    return {.units = shape.images * ((shape.out_h + 1) / 2),
+    return {.units = shape.images * shape.out_h,
             .cost = outputs * (2 * shape.kernel_h * shape.kernel_w + 16)};
   }
 

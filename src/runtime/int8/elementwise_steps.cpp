@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "ops/binary/binary_i8.h"
 #include "ops/unary/unary_i8.h"
 #include "runtime/int8/builder.h"
+#include "runtime/int8/prove_sum.h"
 
 namespace ew::runtime::int8 {
 namespace {
@@ -41,88 +41,12 @@ void add_table(Builder& b, const Node& node, const ops::int8::Table& stored) {
   for (size_t i = 0; i < 256; ++i) bytes[i] = static_cast<uint8_t>(stored[i] + 128);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.shared_step(
-      copy_share(in.layout), [bytes, in, out](uint8_t* const* slots, int64_t first, int64_t last) {
-        for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t n) {
-          for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
-        });
-      });
-}
-
-// The definition of the int8 add and sub (ops/binary).
-struct ExactSum {
-  ops::SumScales scales;
-  int32_t zero_a;
-  int32_t zero_b;
-  int32_t zero;
-  int sign;
-  ops::int8::Range range;
-
-  static constexpr int kShift = 20;
-  int32_t part_a(int q) const {
-    return scale_twice_rounded((q - zero_a) * (1 << kShift), scales.a);
-  }
-  int32_t part_b(int q) const {
-    return sign * scale_twice_rounded((q - zero_b) * (1 << kShift), scales.b);
-  }
-  int whole(int32_t a, int32_t b) const {
-    const int64_t stored = int64_t{scale_twice_rounded(a + b, scales.out)} + zero;
-    return static_cast<int>(std::clamp<int64_t>(stored, range.min, range.max));
-  }
-};
-
-double real_of(const ops::int8::Multiplier& m) {
-  return std::ldexp(static_cast<double>(m.value), m.shift - 31);
-}
-
-// Tries neighbours of the real scales until all 65,536 pairs agree with the definition.
-bool prove_sum(const ExactSum& exact, AddForm& form) {
-  std::vector<uint8_t> expected(65536);
-  std::array<int32_t, 256> part_b;
-  for (int b = 0; b < 256; ++b) part_b[static_cast<size_t>(b)] = exact.part_b(b - 128);
-  for (int a = 0; a < 256; ++a) {
-    const int32_t part_a = exact.part_a(a - 128);
-    for (int b = 0; b < 256; ++b) {
-      expected[static_cast<size_t>(a * 256 + b)] =
-          static_cast<uint8_t>(exact.whole(part_a, part_b[static_cast<size_t>(b)]) + 128);
-    }
-  }
-  const double to_out = real_of(exact.scales.out) * (1 << ExactSum::kShift);
-  uint32_t random = 1;
-  const auto next = [&] {
-    return static_cast<int>((random = random * 1664525U + 1013904223U) >> 24);
-  };
-  const auto near = [](double x, int ulps) {
-    auto f = static_cast<float>(x);
-    for (; ulps > 0; --ulps) f = std::nextafter(f, 2 * f);
-    for (; ulps < 0; ++ulps) f = std::nextafter(f, 0.0F);
-    return f;
-  };
-  constexpr int kAttempts = 200;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const bool is_first = attempt == 0;
-    form.scale_a = near(real_of(exact.scales.a) * to_out, is_first ? 0 : next() % 9 - 4);
-    form.scale_b =
-        near(exact.sign * real_of(exact.scales.b) * to_out, is_first ? 0 : next() % 9 - 4);
-    const double zeros = (exact.zero_a + 128) * static_cast<double>(form.scale_a) +
-                         (exact.zero_b + 128) * static_cast<double>(form.scale_b);
-    form.offset =
-        static_cast<float>(128.5 + exact.zero - zeros + (is_first ? 0 : (next() - 128) * 2e-7));
-    bool agrees = true;
-    for (size_t i = 0; i < 65536 && agrees; i += 256) {
-      const double a = static_cast<double>(i / 256) * static_cast<double>(form.scale_a);
-      for (size_t b = 0; b < 256; ++b) {
-        const auto inner =
-            static_cast<double>(std::fmaf(static_cast<float>(b), form.scale_b, form.offset));
-        const double sum = a + inner;
-        // Truncation is floor() for what is not clamped.
-        const auto whole = static_cast<int32_t>(std::clamp(sum, 0.0, 255.5));
-        agrees &= std::clamp<int32_t>(whole, form.min, form.max) == expected[i + b];
-      }
-    }
-    if (agrees) return true;
-  }
-  return false;
+  b.shared_step(row_share(in.layout, kLookUpCost), [bytes, in, out](uint8_t* const* slots,
+                                                                    int64_t first, int64_t last) {
+    for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) y[i] = bytes[x[i]];
+    });
+  });
 }
 
 }  // namespace
@@ -150,10 +74,11 @@ void add_sum(Builder& b, const Node& node) {
   form.min = static_cast<uint8_t>(exact.range.min + 128);
   form.max = static_cast<uint8_t>(exact.range.max + 128);
   auto is_proved = uint8_t{0};
-  b.know([&] { is_proved = prove_sum(exact, form) ? 1 : 0; }, is_proved, form.scale_a, form.scale_b,
-         form.offset);
+  const bool may_be_whole = b.table().has_whole_add;
+  b.know([&] { is_proved = prove_sum(exact, may_be_whole, form) ? 1 : 0; }, is_proved, form.scale_a,
+         form.scale_b, form.offset, form.shift, form.whole_a, form.whole_b, form.start);
   if (is_proved != 0) {
-    b.shared_step(copy_share(out.layout),
+    b.shared_step(row_share(out.layout, kSumCost),
                   [=, add = b.table().add](uint8_t* const* slots, int64_t first, int64_t last) {
                     const Layout& x = left.layout;
                     const Layout& z = right.layout;
@@ -175,17 +100,18 @@ void add_sum(Builder& b, const Node& node) {
     parts.a[static_cast<size_t>(q)] = exact.part_a(q - 128);
     parts.b[static_cast<size_t>(q)] = exact.part_b(q - 128);
   }
-  b.shared_step(copy_share(out.layout), [=](uint8_t* const* slots, int64_t first, int64_t last) {
-    const Layout& l = left.layout;
-    for (int64_t r = first; r < last; ++r) {
-      const uint8_t* x = slots[left.slot] + l.at(r / l.h, r % l.h);
-      const uint8_t* other = slots[right.slot] + right.layout.at(r / l.h, r % l.h);
-      uint8_t* y = slots[out.slot] + out.layout.at(r / l.h, r % l.h);
-      for (int64_t i = 0; i < l.w * l.c; ++i) {
-        y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
-      }
-    }
-  });
+  b.shared_step(
+      row_share(out.layout, kLookUpCost), [=](uint8_t* const* slots, int64_t first, int64_t last) {
+        const Layout& l = left.layout;
+        for (int64_t r = first; r < last; ++r) {
+          const uint8_t* x = slots[left.slot] + l.at(r / l.h, r % l.h);
+          const uint8_t* other = slots[right.slot] + right.layout.at(r / l.h, r % l.h);
+          uint8_t* y = slots[out.slot] + out.layout.at(r / l.h, r % l.h);
+          for (int64_t i = 0; i < l.w * l.c; ++i) {
+            y[i] = static_cast<uint8_t>(exact.whole(parts.a[x[i]], parts.b[other[i]]) + 128);
+          }
+        }
+      });
 }
 
 bool supports_unary(const Graph& g, const Node& node, bool) {
@@ -222,7 +148,7 @@ void add_quantize(Builder& b, const Node& node) {
   }
   const Slot in = b.outside_input(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.shared_step(copy_share(out.layout),
+  b.shared_step(row_share(out.layout, kSumCost),
                 [in, out, scale = scale_of(to), zero = zero_of(to), quantize = b.table().quantize](
                     uint8_t* const* slots, int64_t first, int64_t last) {
                   const Layout& l = out.layout;
@@ -242,9 +168,9 @@ void add_dequantize(Builder& b, const Node& node) {
   const ir::TensorType& from = b.graph().type(node.inputs[0]);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Slot out = b.outside_output(node.outputs[0]);
-  b.shared_step(copy_share(in.layout), [in, out, scale = scale_of(from), zero = zero_of(from) + 128,
-                                        dequantize = b.table().dequantize](
-                                           uint8_t* const* slots, int64_t first, int64_t last) {
+  b.shared_step(row_share(in.layout), [in, out, scale = scale_of(from), zero = zero_of(from) + 128,
+                                       dequantize = b.table().dequantize](
+                                          uint8_t* const* slots, int64_t first, int64_t last) {
     const Layout& l = in.layout;
     const int64_t n = l.w * l.c;
     auto* y = reinterpret_cast<float*>(slots[out]);
@@ -351,7 +277,7 @@ void add_channel_concat(Builder& b, const Node& node) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
     const Builder::Placed in = parts[i];
-    b.shared_step(copy_share(in.layout), [=](uint8_t* const* slots, int64_t begin, int64_t end) {
+    b.shared_step(row_share(in.layout), [=](uint8_t* const* slots, int64_t begin, int64_t end) {
       for_rows(in, out, slots, begin, end, [&](const uint8_t* x, uint8_t* y, int64_t) {
         const int64_t c = in.layout.c;
         for (int64_t p = 0; p < in.layout.w; ++p) {
@@ -380,11 +306,16 @@ void add_concat(Builder& b, const Node& node) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const Rescale rescale(g.type(node.inputs[i]), g.type(node.outputs[0]));
     const int64_t bytes = g.type(node.inputs[i]).shape.product(axis, shape.rank());
+    constexpr int64_t kPiece = 4096;
+    const int64_t pieces = (bytes + kPiece - 1) / kPiece;
     b.shared_step(
-        {.units = images, .cost = kCopyCost * images * bytes},
+        {.units = images * pieces, .cost = kCopyCost * images * bytes},
         [=, in = parts[i].slot, to = out.slot](uint8_t* const* slots, int64_t begin, int64_t end) {
-          for (int64_t n = begin; n < end; ++n) {
-            rescale(slots[in] + n * bytes, slots[to] + first + n * row, bytes);
+          for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t n = unit / pieces;
+            const int64_t at = unit % pieces * kPiece;
+            rescale(slots[in] + n * bytes + at, slots[to] + first + n * row + at,
+                    std::min(kPiece, bytes - at));
           }
         });
     first += bytes;
@@ -423,9 +354,10 @@ void add_softmax(Builder& b, const Node& node) {
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
   const int64_t rows = in.layout.images * in.layout.h;
-  b.step([t, in, out, rows](uint8_t* const* slots) {
+  const Share units{.units = rows, .cost = kSumCost * rows * in.layout.w * in.layout.c};
+  b.shared_step(units, [t, in, out](uint8_t* const* slots, int64_t first, int64_t last) {
     const int64_t c = in.layout.c;
-    for_rows(in, out, slots, 0, rows, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
+    for_rows(in, out, slots, first, last, [&](const uint8_t* x, uint8_t* y, int64_t bytes) {
       for (const uint8_t* end = x + bytes; x < end; x += c, y += c) {
         const int max = *std::max_element(x, x + c);
         int64_t sum = 0;

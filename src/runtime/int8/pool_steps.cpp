@@ -215,24 +215,26 @@ void add_max_pool(Builder& b, const Node& node) {
   const Pool p = pool_of(g, node);
   const Builder::Placed in = b.use_any(node.inputs[0]);
   const Builder::Placed out = b.define(node.outputs[0]);
-  b.step([p, in, out, max = b.table().max_pixels](uint8_t* const* slots) {
+  // A byte of a window costs about as much as one product.
+  const int64_t window = p.y.kernel * p.x.kernel;
+  const Share share{.units = out.layout.images * p.y.out,
+                    .cost = out.layout.images * p.y.out * p.x.out * out.layout.c * window};
+  b.shared_step(share, [p, in, out, max = b.table().max_pixels](uint8_t* const* slots,
+                                                                int64_t first, int64_t last) {
     const Layout& from = in.layout;
     const Layout& to = out.layout;
-    for (int64_t n = 0; n < from.images; ++n) {
-      const uint8_t* image = slots[in.slot] + n * from.image() + from.origin();
-      for (int64_t oy = 0; oy < p.y.out; ++oy) {
-        const Taps rows = taps_of(p.y, oy);
-        for (int64_t ox = 0; ox < p.x.out; ++ox) {
-          const Taps columns = taps_of(p.x, ox);
-          uint8_t* pixel =
-              slots[out.slot] + n * to.image() + to.origin() + oy * to.row() + ox * to.c;
-          if (rows.count() * columns.count() == 0) {
-            std::memset(pixel, 0, static_cast<size_t>(to.c));
-            continue;
-          }
-          max(image + rows.begin * from.row() + columns.begin * from.c, rows.count(), from.row(),
-              columns.count(), from.c, pixel);
+    for (int64_t i = first; i < last; ++i) {
+      const uint8_t* image = slots[in.slot] + i / p.y.out * from.image() + from.origin();
+      const Taps rows = taps_of(p.y, i % p.y.out);
+      uint8_t* pixel = slots[out.slot] + to.at(i / p.y.out, i % p.y.out);
+      for (int64_t ox = 0; ox < p.x.out; ++ox, pixel += to.c) {
+        const Taps columns = taps_of(p.x, ox);
+        if (rows.count() * columns.count() == 0) {
+          std::memset(pixel, 0, static_cast<size_t>(to.c));
+          continue;
         }
+        max(image + rows.begin * from.row() + columns.begin * from.c, rows.count(), from.row(),
+            columns.count(), from.c, pixel);
       }
     }
   });

@@ -1,6 +1,7 @@
 #include "runtime/int8/region.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/clock.h"
 #include "ops/selected.h"
@@ -84,20 +85,36 @@ ir::PackedPart Region::packed() const { return packed_; }
 // Waking the pool, which sleeps between two runs, costs about as much as this.
 bool Region::may_share() const { return cost_ >= 6'000'000; }
 
-void Region::run_step(const Step& step, ThreadPool* pool) {
+// Steps that run as one loop: [first, result).
+size_t Region::end_of_loop(size_t first) const {
+  size_t last = first + 1;
+  while (last < steps_.size() && steps_[last - 1]->joins_next() &&
+         steps_[last]->share().units == steps_[first]->share().units) {
+    ++last;
+  }
+  return last;
+}
+
+void Region::run_steps(size_t first, size_t last, ThreadPool* pool) {
   constexpr int64_t kLeastPart = 100'000;  // products that starting and ending a loop are worth
-  const Share share = pool == nullptr || !may_share() ? Share() : step.share();
+  const int64_t units = steps_[first]->share().units;
   int64_t parts = 1;
-  if (share.cost >= 2 * kLeastPart) {
+  if (pool != nullptr && may_share()) {
+    int64_t cost = 0;
+    for (size_t i = first; i < last; ++i) cost += steps_[i]->share().cost;
     // Twice as many parts as threads where they stay large: a thread that is held up gets fewer.
     const int64_t threads = pool->threads();
-    const int64_t wanted = share.cost >= 16 * kLeastPart * threads ? 2 * threads : threads;
-    parts = std::min({share.units, wanted, share.cost / kLeastPart});
+    const int64_t wanted = cost >= 8 * kLeastPart * threads ? 2 * threads : threads;
+    parts = std::min({units, wanted, cost / kLeastPart});
   }
-  if (parts <= 1) return step.run(slots_.data(), 0, step.share().units);
-  pool->run(parts, [&](int64_t i) {
-    step.run(slots_.data(), share.units * i / parts, share.units * (i + 1) / parts);
-  });
+  const auto run_part = [&](int64_t i) {
+    for (size_t k = first; k < last; ++k) {
+      steps_[k]->run(slots_.data(), units * i / parts, units * (i + 1) / parts);
+    }
+  };
+  if (parts > 1) return pool->run(parts, std::cref(run_part));
+  parts = 1;
+  run_part(0);
 }
 
 void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* nanoseconds) {
@@ -111,14 +128,18 @@ void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* na
   }
   if (pool != nullptr && pool->threads() == 1) pool = nullptr;
   if (nanoseconds == nullptr) {
-    for (const auto& step : steps_) run_step(*step, pool);
+    for (size_t i = 0, end = 0; i < steps_.size(); i = end) {
+      end = end_of_loop(i);
+      run_steps(i, end, pool);
+    }
     return;
   }
   int64_t before = steady_clock_ns();
-  for (const auto& step : steps_) {
-    run_step(*step, pool);
+  for (size_t i = 0, end = 0; i < steps_.size(); i = end) {
+    end = end_of_loop(i);
+    run_steps(i, end, pool);
     const int64_t after = steady_clock_ns();
-    nanoseconds[step->node()] += after - before;
+    nanoseconds[steps_[i]->node()] += after - before;
     before = after;
   }
 }

@@ -61,7 +61,8 @@ class Region {
   friend class Builder;
   Region();
   bool may_share() const;  // its steps among threads
-  void run_step(const Step& step, ThreadPool* pool);
+  void run_steps(size_t first, size_t last, ThreadPool* pool);
+  size_t end_of_loop(size_t first) const;
 
   std::vector<ir::ValueId> inputs_;
   std::vector<ir::ValueId> outputs_;

@@ -196,11 +196,53 @@ inline int64_t conv_slots(const ConvPass& p, int64_t threads) {
   return p.image.needs_copy() ? max_of(1, threads) : 0;
 }
 
+/// Rows of the padded image that one of so many bands reads: [first, end).
+struct RowRange {
+  int64_t first = 0, end = 0;
+};
+template <typename FindPhase>
+RowRange band_input(const ConvPass& p, const FindPhase& find_phase, int64_t band, int64_t bands) {
+  RowRange range{p.image.rows, 0};
+  for (int64_t h = 0; h < p.phases_h; ++h) {
+    const Taps y = find_phase(h, 0).y;
+    const int64_t row = y.outputs * band / bands;
+    const int64_t end = y.outputs * (band + 1) / bands;
+    if (y.count == 0 || row >= end) continue;
+    const int64_t top = p.image.top + y.first_offset;
+    range.first = min_of(range.first, top + row * y.in_step);
+    range.end = max_of(range.end, top + (end - 1) * y.in_step + (y.count - 1) * y.offset_step + 1);
+  }
+  return range;
+}
+
+/// A single image with few pixels, by panels; `slot` for the padded image.
+inline void run_conv_by_panels(const ConvPass& p, const ConvPhase& phase,
+                               const ConvEpilogue& epilogue, const float* source, float* target,
+                               float* slot, ThreadPool* pool) {
+  const int64_t threads = thread_count(pool);
+  const float* image = source;
+  if (p.image.needs_copy()) {
+    image = slot;
+    parallel_pieces(pool, 1, p.image.rows, threads, [&](int64_t, int64_t first, int64_t end) {
+      p.image.copy(source, first, end, slot + first * p.image.row_stride());
+    });
+  }
+  parallel_pieces(pool, p.groups * phase.panels.count, phase.y.outputs, 2 * threads,
+                  [&](int64_t i, int64_t row, int64_t end) {
+                    conv_panel(p, phase, i / phase.panels.count, i % phase.panels.count, epilogue,
+                               image, target, row, end);
+                  });
+}
+
 /// `find_phase(h, w)` gives a phase with its kernel.
 template <typename FindPhase>
 void run_conv(const ConvPass& p, const FindPhase& find_phase, const ConvEpilogue& epilogue,
               const float* source, float* target, float* slots, ThreadPool* pool) {
   const int64_t threads = thread_count(pool);
+  const bool is_forward = p.phases_h * p.phases_w == 1 && !p.has_empty_phase;
+  if (threads > 1 && p.batch == 1 && is_forward && p.target_h * p.target_w <= kFewRows) {
+    return run_conv_by_panels(p, find_phase(0, 0), epilogue, source, target, slots, pool);
+  }
   // Images are the unit of work; a batch smaller than the pool also splits each image into bands.
   const int64_t bands = p.batch >= threads ? 1 : ceil_div(threads, p.batch);
   const int64_t tasks = p.batch * bands;
@@ -209,10 +251,15 @@ void run_conv(const ConvPass& p, const FindPhase& find_phase, const ConvEpilogue
   const int64_t target_size = p.target_h * p.target_w * p.groups * p.columns;
   parallel_for(pool, lanes, [&](int64_t lane) {
     float* slot = slots + lane * array_size(p.image.size());
-    for (int64_t task = lane; task < tasks; task += lanes) {
+    for (int64_t task = tasks * lane / lanes; task < tasks * (lane + 1) / lanes; ++task) {
       const int64_t n = task / bands;
       const int64_t band = task % bands;
-      const float* image = p.image.get(source + n * source_size, slot);
+      const float* image = source + n * source_size;
+      if (p.image.needs_copy()) {
+        const RowRange rows = band_input(p, find_phase, band, bands);
+        p.image.copy(image, rows.first, rows.end, slot + rows.first * p.image.row_stride());
+        image = slot;
+      }
       float* out = target + n * target_size;
       if (p.has_empty_phase) clear_band(p, band, bands, out);
       for (int64_t h = 0; h < p.phases_h; ++h) {

@@ -165,6 +165,17 @@ TEST_CASE("conv2d: Winograd blocks that hang over the edges, for every channel t
   }
 }
 
+TEST_CASE("conv2d: a single image of few pixels, whose threads share the weights out") {
+  ThreadPool pool(kThreads);
+  Spatial s = kSame3x3;
+  s.in_h = 7;
+  s.in_w = 9;
+  check({.window = window_of(s), .batch = 1, .in_c = 64, .out_c = 70}, pool, {0});  // Winograd
+  s.stride_h = s.stride_w = 2;
+  check({.window = window_of(s), .batch = 1, .in_c = 33, .out_c = 150}, pool, {0, 6});
+  check({.window = window_of(s), .batch = 1, .in_c = 12, .out_c = 96, .groups = 2}, pool);
+}
+
 TEST_CASE("conv2d: forward and both gradients agree with plain loops for every channel tail") {
   ThreadPool pool(kThreads);
   for (int64_t c = 1; c <= 33; ++c) {

@@ -203,12 +203,14 @@ inline void depthwise_in_place(const DepthwiseShape& s, const float* x, const fl
   const int64_t fits = kRowFloats / max_of(1, v.kernel_h * v.in_w * kLanes);
   const int64_t step = max_of(1, min_of(fits, 8)) * kLanes;
   const int64_t blocks = ceil_div(s.channels, step);
-  // A task is a block of channels of a band of rows.
-  constexpr int64_t kTaskProducts = 400'000;
-  const int64_t products = v.out_h * v.out_w * step * v.kernel_h * v.kernel_w;
-  const int64_t bands = pool == nullptr ? 1 : max_of(1, min_of(v.out_h, products / kTaskProducts));
-  const bool is_small = s.batch * blocks * products < kTaskProducts;
-  parallel_for(is_small ? nullptr : pool, s.batch * blocks * bands, [&](int64_t task) {
+  // A task is a block of channels of a band of rows; bands come in the order of the rows.
+  constexpr int64_t kLeastProducts = 200'000;  // that starting and ending a loop is worth
+  const int64_t products = s.batch * v.out_h * v.out_w * s.channels * v.kernel_h * v.kernel_w;
+  ThreadPool* wide = products < kLeastProducts ? nullptr : pool;
+  const bool by_rows = wide != nullptr && v.out_h * v.out_w > kFewRows;
+  const int64_t bands =
+      by_rows ? min_of(v.out_h, thread_count(wide) * (products < 10 * kLeastProducts ? 1 : 2)) : 1;
+  parallel_for(wide, s.batch * blocks * bands, [&](int64_t task) {
     const int64_t n = task / (blocks * bands);
     const int64_t band = task / blocks % bands;
     const int64_t channel = task % blocks * step;

@@ -74,7 +74,13 @@ inline void conv2d_gathered(const Conv2dShape& s, const float* x, const PackedB&
   for (int64_t first = 0; first < rows; first += step) {
     g.m = min_of(step, rows - first);
     g.c = y + first * s.out_c;
-    for (int64_t i = 0; i < g.m; ++i) gather_window(s, x, first + i, windows + i * g.k);
+    constexpr int64_t kLeastCopied = 16 * 1024;  // floats that starting a loop is worth
+    ThreadPool* wide = g.m * g.k < kLeastCopied ? nullptr : pool;
+    parallel_pieces(wide, 1, g.m, thread_count(wide), [&](int64_t, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        gather_window(s, x, first + i, windows + i * g.k);
+      }
+    });
     gemm_planned(g, GemmPlan(g, kStreamedRows + 1), nullptr, pool);
   }
 }

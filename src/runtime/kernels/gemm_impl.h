@@ -10,8 +10,8 @@
 namespace ew::kernels::EW_TARGET {
 
 inline constexpr int64_t kPanelBytes = 32 * 1024;  // of L1, for one panel of B
-inline constexpr int64_t kRowBlock = 96;           // rows of C per parallel task
-inline constexpr int64_t kHalfRowBlock = 384;      // where each widens its part of B
+inline constexpr int64_t kRowBlock = 96;           // rows of C that meet all panels in turn
+inline constexpr size_t kFitsL2 = 256 * 1024;      // bytes of B that then stay in the L2 cache
 
 /// Products of so few rows only read B: its panels need not stay anywhere.
 inline constexpr int64_t kStreamedRows = 4;
@@ -172,8 +172,6 @@ inline void gemm_planned(const GemmArgs& g, const GemmPlan& plan, void* workspac
     }
     return gemm_streamed<HalfElements<HalfType::kBF16>>(g, plan, g.halves, wide);
   }
-  const int64_t row_block = g.halves == nullptr ? kRowBlock : kHalfRowBlock;
-  const int64_t row_blocks = ceil_div(g.m, row_block);
   auto* space = static_cast<float*>(workspace);
   const float* packed = g.is_packed ? g.b : space;
 
@@ -184,21 +182,32 @@ inline void gemm_planned(const GemmArgs& g, const GemmPlan& plan, void* workspac
     pack_panel(g.b, g.ldb, g.transpose_b, g.k, g.n, plan.panels.begin(p), width, space + offset);
     offset += g.k * width;
   }
-  parallel_for(wide, plan.panels.count * row_blocks, [&](int64_t task) {
-    const int64_t p = task / row_blocks;
-    const int64_t row = task % row_blocks * row_block;
-    const int64_t rows = min_of(row_block, g.m - row);
-    if (g.is_packed && g.halves != nullptr) return gemm_halves(g, plan, p, row, rows);
-    GemmPanel from{.b = g.b + plan.panels.begin(p), .ldb = g.ldb};
-    if (plan.packs(p)) {
+  // Pieces are tiles of rows.
+  const int64_t tiles = ceil_div(g.m, max_rows(plan.panels.width(0)));
+  const auto run = [&](int64_t panel, int64_t first, int64_t end) {
+    const int64_t row = g.m * first / tiles;
+    const int64_t rows = g.m * end / tiles - row;
+    if (g.is_packed && g.halves != nullptr) return gemm_halves(g, plan, panel, row, rows);
+    GemmPanel from{.b = g.b + plan.panels.begin(panel), .ldb = g.ldb};
+    if (plan.packs(panel)) {
       // Packed panels lie one after the other: all of them, or the last one alone.
-      from.b = packed + (plan.pack_all ? g.k * plan.panels.begin(p) : 0);
-      from.ldb = plan.panels.width(p) * int64_t{kLanes};
+      from.b = packed + (plan.pack_all ? g.k * plan.panels.begin(panel) : 0);
+      from.ldb = plan.panels.width(panel) * int64_t{kLanes};
     }
     if constexpr (is_any_selected({"matmul"})) {
-      if (g.transpose_a) return gemm_block<true>(g, plan, p, from, row, rows, nullptr);
+      if (g.transpose_a) return gemm_block<true>(g, plan, panel, from, row, rows, nullptr);
     }
-    gemm_block<false>(g, plan, p, from, row, rows, nullptr);
+    gemm_block<false>(g, plan, panel, from, row, rows, nullptr);
+  };
+  const int64_t threads = thread_count(wide);
+  if (g.m <= kFewRows) {
+    return parallel_pieces(wide, plan.panels.count, tiles, threads > 1 ? 2 * threads : 1, run);
+  }
+  // Halves are widened anew for every band.
+  const bool fits = g.halves == nullptr && bytes_of(g.k * g.n) <= kFitsL2;
+  const int64_t bands = fits ? round_up(ceil_div(g.m, kRowBlock), threads) : threads;
+  parallel_pieces(wide, 1, tiles, bands, [&](int64_t, int64_t first, int64_t end) {
+    for (int64_t p = 0; p < plan.panels.count; ++p) run(p, first, end);
   });
 }
 

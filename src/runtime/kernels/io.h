@@ -30,11 +30,15 @@ EW_INLINE void for_vectors(int64_t begin, int64_t end, const Body& body) {
 
 inline constexpr int64_t kElementBlock = 16 * 1024;
 
-/// body(i, io) over [0, n), in blocks spread over the pool.
+/// body(i, io) over [0, n), in blocks spread over the pool: as many for every thread.
 template <typename Body>
 void parallel_vectors(ThreadPool* pool, int64_t n, const Body& body) {
-  parallel_for(pool, ceil_div(n, kElementBlock), [&](int64_t block) {
-    for_vectors(block * kElementBlock, min_of(n, (block + 1) * kElementBlock), body);
+  const int64_t vectors = ceil_div(n, kLanes);
+  const int64_t few = ceil_div(n, kElementBlock);
+  const int64_t blocks = few <= 1 ? few : round_up(few, thread_count(pool));
+  parallel_for(pool, blocks, [&](int64_t block) {
+    for_vectors(vectors * block / blocks * kLanes,
+                min_of(n, vectors * (block + 1) / blocks * kLanes), body);
   });
 }
 

@@ -222,6 +222,28 @@ inline WinogradBlock find_block(const Conv2dShape& s, const float* image, int64_
   return {scratch, kWinogradIn * c, c};
 }
 
+/// body(image, row, column) of the first output of a tile.
+template <typename Body>
+EW_INLINE void at_tile(const WinogradPlan& p, int64_t tile, const Body& body) {
+  const int64_t image = tile / (p.tiles_h * p.tiles_w);
+  body(image, tile / p.tiles_w % p.tiles_h * kWinogradOut, tile % p.tiles_w * kWinogradOut);
+}
+
+/// One point and panel of the product of `count` tiles.
+inline void winograd_product(const WinogradPlan& p, const float* weights, int64_t point,
+                             int64_t panel, const float* v, float* m, int64_t count) {
+  const int64_t column = p.panels.begin(panel);
+  Tile t;
+  t.length = p.in_c;
+  t.a = v + point * count * p.in_c;
+  t.a_row = p.in_c;
+  t.b = weights + (point * p.columns() + column) * p.in_c;
+  t.ldb = p.panels.width(panel) * int64_t{kLanes};
+  t.c = m + point * count * p.columns() + column;
+  t.ldc = p.columns();
+  run_rows<false>(t, p.panels.width(panel), count);
+}
+
 /// Tiles [first, end) of all images.
 inline void winograd_block(const Conv2dShape& s, const WinogradPlan& p, const float* x,
                            const float* weights, const float* bias, Clamp bounds, float* y,
@@ -230,12 +252,8 @@ inline void winograd_block(const Conv2dShape& s, const WinogradPlan& p, const fl
   const int64_t count = end - first;
   float* v = scratch + array_size(kWinogradPoints * p.in_c);
   float* m = v + kWinogradPoints * count * p.in_c;
-  const auto at = [&](int64_t tile, const auto& body) {
-    const int64_t image = tile / (p.tiles_h * p.tiles_w);
-    body(image, tile / p.tiles_w % p.tiles_h * kWinogradOut, tile % p.tiles_w * kWinogradOut);
-  };
   for (int64_t i = 0; i < count; ++i) {
-    at(first + i, [&](int64_t n, int64_t ty, int64_t tx) {
+    at_tile(p, first + i, [&](int64_t n, int64_t ty, int64_t tx) {
       const WinogradBlock b =
           find_block(s, x + n * w.in_h * w.in_w * p.in_c, ty - w.pad_top, tx - w.pad_left, scratch);
       winograd_input(b.x, b.row, b.pixel, p.in_c, v + i * p.in_c, count * p.in_c);
@@ -243,25 +261,54 @@ inline void winograd_block(const Conv2dShape& s, const WinogradPlan& p, const fl
   }
   for (int64_t point = 0; point < kWinogradPoints; ++point) {
     for (int64_t panel = 0; panel < p.panels.count; ++panel) {
-      const int64_t column = p.panels.begin(panel);
-      Tile t;
-      t.length = p.in_c;
-      t.a = v + point * count * p.in_c;
-      t.a_row = p.in_c;
-      t.b = weights + (point * p.columns() + column) * p.in_c;
-      t.ldb = p.panels.width(panel) * int64_t{kLanes};
-      t.c = m + point * count * p.columns() + column;
-      t.ldc = p.columns();
-      run_rows<false>(t, p.panels.width(panel), count);
+      winograd_product(p, weights, point, panel, v, m, count);
     }
   }
   for (int64_t i = 0; i < count; ++i) {
-    at(first + i, [&](int64_t n, int64_t ty, int64_t tx) {
+    at_tile(p, first + i, [&](int64_t n, int64_t ty, int64_t tx) {
       winograd_output(m + i * p.columns(), count * p.columns(), p.out_c, bias, bounds, w.out_h - ty,
                       w.out_w - tx, y + ((n * w.out_h + ty) * w.out_w + tx) * p.out_c,
                       w.out_w * p.out_c, p.out_c);
     });
   }
+}
+
+/// Few tiles and many weights: the threads share each of the three stages out, the products by
+/// points, so that each reads its part of the weights alone.
+inline void winograd_by_points(const Conv2dShape& s, const WinogradPlan& p, const float* x,
+                               const float* weights, const float* bias, Clamp bounds, float* y,
+                               float* workspace, ThreadPool* pool) {
+  const Window2d& w = s.window;
+  const int64_t threads = thread_count(pool);
+  const int64_t edge = array_size(kWinogradPoints * p.in_c);
+  float* v = workspace + threads * edge;
+  float* m = v + kWinogradPoints * p.tiles * p.in_c;
+  const int64_t lanes = min_of(threads, p.tiles);
+  parallel_for(pool, lanes, [&](int64_t lane) {
+    for (int64_t i = p.tiles * lane / lanes; i < p.tiles * (lane + 1) / lanes; ++i) {
+      at_tile(p, i, [&](int64_t n, int64_t ty, int64_t tx) {
+        const WinogradBlock b = find_block(s, x + n * w.in_h * w.in_w * p.in_c, ty - w.pad_top,
+                                           tx - w.pad_left, workspace + lane * edge);
+        winograd_input(b.x, b.row, b.pixel, p.in_c, v + i * p.in_c, p.tiles * p.in_c);
+      });
+    }
+  });
+  parallel_pieces(pool, kWinogradPoints, p.panels.count, 4 * threads,
+                  [&](int64_t point, int64_t first, int64_t end) {
+                    for (int64_t panel = first; panel < end; ++panel) {
+                      winograd_product(p, weights, point, panel, v, m, p.tiles);
+                    }
+                  });
+  parallel_for(pool, lanes, [&](int64_t lane) {
+    for (int64_t i = p.tiles * lane / lanes; i < p.tiles * (lane + 1) / lanes; ++i) {
+      at_tile(p, i, [&](int64_t n, int64_t ty, int64_t tx) {
+        winograd_output(m + i * p.columns(), p.tiles * p.columns(), p.out_c, bias, bounds,
+                        w.out_h - ty, w.out_w - tx,
+                        y + ((n * w.out_h + ty) * w.out_w + tx) * p.out_c, w.out_w * p.out_c,
+                        p.out_c);
+      });
+    }
+  });
 }
 
 inline int64_t winograd_workspace_floats(const Conv2dShape& s, int64_t threads) {
@@ -272,12 +319,18 @@ inline void winograd(const Conv2dShape& s, const float* x, const float* weights,
                      Clamp bounds, float* y, void* workspace, ThreadPool* pool) {
   const WinogradPlan p(s);
   const int64_t threads = thread_count(pool);
+  // What moves between caches costs more than weights that both fetch.
+  const bool has_few_tiles = 4 * p.tiles * (p.in_c + p.columns()) <= p.in_c * p.columns();
+  if (threads > 1 && has_few_tiles && p.tiles <= threads * p.block()) {
+    return winograd_by_points(s, p, x, weights, bias, bounds, y, static_cast<float*>(workspace),
+                              pool);
+  }
   // As many blocks for every thread, none larger than fits.
   const int64_t blocks = round_up(ceil_div(p.tiles, p.block()), min_of(threads, p.tiles));
   const int64_t lanes = min_of(threads, blocks);
   parallel_for(pool, lanes, [&](int64_t lane) {
     float* scratch = static_cast<float*>(workspace) + lane * p.scratch_size();
-    for (int64_t i = lane; i < blocks; i += lanes) {
+    for (int64_t i = blocks * lane / lanes; i < blocks * (lane + 1) / lanes; ++i) {
       winograd_block(s, p, x, weights, bias, bounds, y, scratch, p.tiles * i / blocks,
                      p.tiles * (i + 1) / blocks);
     }

@@ -103,11 +103,17 @@ struct Rows {
 };
 
 /// clamp(floor(a * scale_a + fma(b, scale_b, offset)), min, max) on bytes; the inner result is
-/// rounded to the nearest float, the outer one downwards.
+/// rounded to the nearest float, the outer one downwards. With `shift` > 0 (22 at most), for tables
+/// that have it, instead: clamp(((a - 128) * whole_a + (b - 128) * whole_b + start) >> shift, ..),
+/// where a sum that leaves the range of int32 stays at its end.
 struct AddForm {
   float scale_a = 0;
   float scale_b = 0;
   float offset = 0;
+  int32_t shift = 0;
+  int32_t whole_a = 0;  ///< of 24 bits with its sign, as whole_b
+  int32_t whole_b = 0;
+  int32_t start = 0;
   uint8_t min = 0;
   uint8_t max = 255;
 };
@@ -116,8 +122,9 @@ struct Int8Table {
   const char* name = "";  ///< of the layout of packed constants, for files; "": never in files
   /// Of what plan_conv, pack_conv and pack_depthwise do: one more whenever that changes.
   uint32_t pack_version = 0;
-  bool has_bits = false;  ///< knows Rounding::kBits
-  bool has_fine = false;  ///< knows Rounding::kFine
+  bool has_bits = false;       ///< knows Rounding::kBits
+  bool has_fine = false;       ///< knows Rounding::kFine
+  bool has_whole_add = false;  ///< knows AddForm::shift
   /// Blocks that cover `channels`; returns their number (at most kMaxBlocks are written, and only
   /// vectors, pixels, first and channels of each).
   int64_t (*plan_conv)(const ConvShape&, int64_t channels, ConvBlock* blocks, int64_t limit);
