@@ -7,12 +7,14 @@
 #include <type_traits>
 
 #include "agent/app.h"
+#include "agent/kept_links.h"
 #include "agent/sink.h"
 #include "agent/source.h"
 #include "host/durable_log.h"
 #include "host/event_loop.h"
 #include "testing/faulty_file_system.h"
 #include "testing/scripted_broker.h"
+#include "testing/temporary_folder.h"
 
 namespace ew::agent {
 
@@ -386,6 +388,58 @@ TEST_CASE("mqtt source and sink: settings that cannot work say where") {
   REQUIRE_FALSE(alone.made.ok());
   CHECK(alone.made.error().message.find("app.yaml:2:") == 0);
   CHECK(alone.made.error().message.find("set max_batch too") != std::string::npos);
+}
+
+TEST_CASE("mqtt source: it moves to another loop once all that came is stored") {
+  const auto loop = host::EventLoop::create().value();
+  const auto other = host::EventLoop::create().value();
+  ScriptedBroker broker(*loop);
+  broker.answer(MqttVersion::k5, false);
+  const FromYaml<Source> made(kMqttSource,
+                              str("server: mqtt://127.0.0.1:", broker.port(), "\ntopics: in/#\n"));
+  Source& source = **made.made;
+  FakeIntake intake;
+  REQUIRE(source.start({*loop, intake}).ok());
+  CHECK_FALSE(source.move_to(*other));  // not connected yet
+  REQUIRE(run_until(*loop, [&] { return intake.state == LinkState::kConnected; }));
+  broker.publish(MqttVersion::k5, "in/1", "a", 1, 1);
+  REQUIRE(run_until(*loop, [&] { return intake.payloads.size() == 1; }));
+  source.pause();
+  CHECK_FALSE(source.move_to(*other));
+  source.acknowledge(intake.tokens.at(0));
+  REQUIRE(source.move_to(*other));
+  broker.publish(MqttVersion::k5, "in/1", "b", 1, 2);
+  settle(*loop);
+  FakeIntake next;
+  source.go_on({*other, next});
+  CHECK(next.state == LinkState::kConnected);
+  REQUIRE(run_until(*other, [&] { return next.payloads.size() == 1; }));
+  CHECK(next.payloads.at(0) == "b");
+  CHECK(intake.payloads.size() == 1);
+  CHECK(broker.connections() == 1);
+  source.stop();
+}
+
+TEST_CASE("kept links: a connection serves the same words with the same files") {
+  const testing::TemporaryFolder folder;
+  const auto write = [&](const std::string& text) {
+    REQUIRE(
+        host::replace_file(host::real_file_system(), folder.path("secret"), host::as_bytes(text))
+            .ok());
+  };
+  const auto words = [](const std::string& text) {
+    const host::YamlNode node = host::parse_yaml(text, "app.yaml").value();
+    return link_words(Settings(&node, kMqttSink.words));
+  };
+  write("one");
+  const std::string text = str("topic: a\nuser: u\npassword_file: ", folder.path("secret"), "\n");
+  const std::string before = words(text);
+  CHECK(words("# moved\n\n" + text + "from: [all, hot]\nqueue: {memory: 64K}\n") == before);
+  CHECK(words(text + "qos: 0\n") != before);
+  CHECK(words("tls: {ca: x, key: y}") != words("tls: {ca: x, key: 'y'}"));
+  CHECK(words("topic: [a, b]") != words("topic: [ab]"));
+  write("another");
+  CHECK(words(text) != before);
 }
 
 }  // namespace ew::agent
