@@ -10,13 +10,7 @@
 namespace ew::agent {
 
 Result<const KafkaPlugin*> kafka() {
-  EW_TRY(void* address, load_plugin("kafka", kKafkaPluginSymbol));
-  const auto* plugin = static_cast<const KafkaPlugin*>(address);
-  if (plugin->version != kKafkaPluginVersion) {
-    return unsupported("libedgewise_kafka.so has version ", plugin->version, ", expected ",
-                       kKafkaPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<KafkaPlugin>("kafka", kKafkaPluginSymbol, kKafkaPluginVersion);
 }
 
 namespace {

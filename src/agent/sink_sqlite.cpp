@@ -10,13 +10,7 @@
 namespace ew::agent {
 
 Result<const SqlitePlugin*> sqlite() {
-  EW_TRY(void* address, load_plugin("sqlite", kSqlitePluginSymbol));
-  const auto* plugin = static_cast<const SqlitePlugin*>(address);
-  if (plugin->version != kSqlitePluginVersion) {
-    return unsupported("libedgewise_sqlite.so has version ", plugin->version, ", expected ",
-                       kSqlitePluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<SqlitePlugin>("sqlite", kSqlitePluginSymbol, kSqlitePluginVersion);
 }
 
 namespace {

@@ -16,13 +16,7 @@
 namespace ew::agent {
 
 Result<const AudioPlugin*> audio() {
-  EW_TRY(void* address, load_plugin("audio", kAudioPluginSymbol));
-  const auto* plugin = static_cast<const AudioPlugin*>(address);
-  if (plugin->version != kAudioPluginVersion) {
-    return unsupported("libedgewise_audio.so has version ", plugin->version, ", expected ",
-                       kAudioPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<AudioPlugin>("audio", kAudioPluginSymbol, kAudioPluginVersion);
 }
 
 namespace {

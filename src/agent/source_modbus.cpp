@@ -14,13 +14,7 @@
 namespace ew::agent {
 
 Result<const ModbusPlugin*> modbus() {
-  EW_TRY(void* address, load_plugin("modbus", kModbusPluginSymbol));
-  const auto* plugin = static_cast<const ModbusPlugin*>(address);
-  if (plugin->version != kModbusPluginVersion) {
-    return unsupported("libedgewise_modbus.so has version ", plugin->version, ", expected ",
-                       kModbusPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<ModbusPlugin>("modbus", kModbusPluginSymbol, kModbusPluginVersion);
 }
 
 namespace {

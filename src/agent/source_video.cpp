@@ -19,13 +19,7 @@
 namespace ew::agent {
 
 Result<const VideoPlugin*> video() {
-  EW_TRY(void* address, load_plugin("video", kVideoPluginSymbol));
-  const auto* plugin = static_cast<const VideoPlugin*>(address);
-  if (plugin->version != kVideoPluginVersion) {
-    return unsupported("libedgewise_video.so has version ", plugin->version, ", expected ",
-                       kVideoPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<VideoPlugin>("video", kVideoPluginSymbol, kVideoPluginVersion);
 }
 
 namespace {

@@ -17,4 +17,18 @@ namespace ew {
 /// with the loader's reason.
 Result<void*> load_plugin(std::string_view name, const char* symbol);
 
+/// The same for a plug-in that gives a table of functions, whose member `version` must be
+/// `version`. Errors: those above; kUnsupported for another version.
+template <typename Plugin>
+Result<const Plugin*> load_plugin_table(std::string_view name, const char* symbol,
+                                        decltype(Plugin::version) version) {
+  EW_TRY(void* address, load_plugin(name, symbol));
+  const auto* plugin = static_cast<const Plugin*>(address);
+  if (plugin->version != version) {
+    return unsupported("libedgewise_", name, ".so has version ", plugin->version, ", expected ",
+                       version);
+  }
+  return plugin;
+}
+
 }  // namespace ew

@@ -26,14 +26,19 @@ void pause_briefly() {
 /// Whether is_done() became true before a thread had better sleep.
 template <typename F>
 bool spin_until(F is_done) {
-  constexpr int kChecks = 64;  // between two looks at the clock
-  const auto start = std::chrono::steady_clock::now();
-  do {
+  constexpr int kChecks = 64;  // between two looks at the clock, the first of which would be late
+  const auto is_soon_done = [&] {
     for (int i = 0; i < kChecks; ++i) {
       if (is_done()) return true;
       pause_briefly();
     }
-  } while (std::chrono::steady_clock::now() - start < kSpin);
+    return false;
+  };
+  if (is_soon_done()) return true;
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < kSpin) {
+    if (is_soon_done()) return true;
+  }
   return false;
 }
 

@@ -8,12 +8,8 @@ Result<Hdf5Library> Hdf5Library::acquire() {
   // libhdf5 has one global state for the process, so its lock is global too.
   static std::mutex mutex;
   std::unique_lock lock(mutex);
-  EW_TRY(void* address, load_plugin("hdf5", kHdf5PluginSymbol));
-  const auto* plugin = static_cast<const Hdf5Plugin*>(address);
-  if (plugin->version != kHdf5PluginVersion) {
-    return unsupported("libedgewise_hdf5.so has version ", plugin->version, ", expected ",
-                       kHdf5PluginVersion);
-  }
+  EW_TRY(const auto* plugin,
+         load_plugin_table<Hdf5Plugin>("hdf5", kHdf5PluginSymbol, kHdf5PluginVersion));
   return Hdf5Library(plugin, std::move(lock));
 }
 

@@ -205,13 +205,7 @@ class Builder {
 };
 
 Result<const YamlPlugin*> yaml_plugin() {
-  EW_TRY(void* address, load_plugin("yaml", kYamlPluginSymbol));
-  const auto* plugin = static_cast<const YamlPlugin*>(address);
-  if (plugin->version != kYamlPluginVersion) {
-    return unsupported("libedgewise_yaml.so has version ", plugin->version, ", expected ",
-                       kYamlPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<YamlPlugin>("yaml", kYamlPluginSymbol, kYamlPluginVersion);
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ void BandChain::plan(int64_t band) {
     kernels::Window2d w = link.geometry.window;
     link.rows = rows;
     link.held = i + 1 < links_.size() ? rows : 0;
+    link.is_ring = i + 1 < links_.size() && kernels_[i + 1]->takes_ring();
     link.buffer = part_bytes_;
     part_bytes_ += aligned(static_cast<size_t>(link.held * link.geometry.out_row * kFloat));
     rows = std::min(w.in_h, (rows - 1) * w.stride_h + extent(w));
@@ -77,17 +78,23 @@ BandChain::Range BandChain::input_of(const BandGeometry& g, const Range& out) {
   return {std::clamp<int64_t>(first, 0, w.in_h), std::clamp<int64_t>(end, 0, w.in_h)};
 }
 
-// Output rows `rows`; x holds the input's rows from x_first on.
+// Output rows `rows`; x holds the input's rows, from x_first on if they follow each other.
 void BandChain::run_link(size_t i, std::span<const ir::ConstViews> in, const float* weights,
-                         const Range& rows, const float* x, int64_t x_first, float* y,
+                         const Range& rows, const BandInput& x, int64_t x_first, float* y,
                          void* workspace) const {
   const BandGeometry& g = links_[i].geometry;
   const Range from = input_of(g, rows);
+  BandInput input = x;
+  if (x.ring > 0) {
+    input.first = from.first % x.ring;
+  } else {
+    input.rows += (from.first - x_first) * g.in_row;
+  }
   kernels::Window2d w = g.window;
   w.pad_top = std::max<int64_t>(0, from.first - (rows.first * w.stride_h - w.pad_top));
   w.in_h = from.end - from.first;
   w.out_h = rows.end - rows.first;
-  kernels_[i]->run_band(w, in[i], weights, x + (from.first - x_first) * g.in_row, y, workspace);
+  kernels_[i]->run_band(w, in[i], weights, input, y, workspace);
 }
 
 void BandChain::run_part(std::span<const ir::ConstViews> in, std::span<const float* const> weights,
@@ -100,10 +107,10 @@ void BandChain::run_part(std::span<const ir::ConstViews> in, std::span<const flo
     wanted[last] = {first, std::min(first + band_, rows.end)};
     for (size_t i = last; i-- > 0;) {
       const Range need = input_of(links_[i + 1].geometry, wanted[i + 1]);
-      // Rows that the next band sees again move to the front.
       const int64_t row = links_[i].geometry.out_row;
       const int64_t kept = std::max<int64_t>(0, held[i].end - need.first);
-      if (kept > 0 && need.first > held[i].first) {
+      if (kept > 0 && need.first > held[i].first && !links_[i].is_ring) {
+        // Rows that the next band sees again move to the front.
         std::memmove(buffer(i), buffer(i) + (need.first - held[i].first) * row,
                      static_cast<size_t>(kept * row * kFloat));
       }
@@ -112,13 +119,22 @@ void BandChain::run_part(std::span<const ir::ConstViews> in, std::span<const flo
     }
     int64_t before = nanoseconds != nullptr ? steady_clock_ns() : 0;
     for (size_t i = 0; i <= last; ++i) {
-      const float* x = i == 0 ? in[0][0].as<float>() : buffer(i - 1);
+      BandInput x{.rows = i == 0 ? in[0][0].as<float>() : buffer(i - 1)};
+      if (i > 0 && links_[i - 1].is_ring) x.ring = links_[i - 1].held;
       const int64_t x_first = i == 0 ? 0 : held[i - 1].first;
-      float* out = i == last
-                       ? y + first * links_[i].geometry.out_row
-                       : buffer(i) + (wanted[i].first - held[i].first) * links_[i].geometry.out_row;
-      if (wanted[i].end > wanted[i].first) {
-        run_link(i, in, weights[i], wanted[i], x, x_first, out, space + workspace_at_);
+      const int64_t row = links_[i].geometry.out_row;
+      for (int64_t at = wanted[i].first; at < wanted[i].end;) {
+        Range part{at, wanted[i].end};
+        float* out = y + at * row;
+        if (links_[i].is_ring) {
+          const int64_t number = at % links_[i].held;
+          part.end = std::min(part.end, at + links_[i].held - number);
+          out = buffer(i) + number * row;
+        } else if (i < last) {
+          out = buffer(i) + (at - held[i].first) * row;
+        }
+        run_link(i, in, weights[i], part, x, x_first, out, space + workspace_at_);
+        at = part.end;
       }
       if (nanoseconds == nullptr) continue;
       const int64_t after = steady_clock_ns();

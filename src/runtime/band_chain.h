@@ -18,6 +18,14 @@ struct BandGeometry {
   int64_t out_row = 0;
 };
 
+/// Input rows of a band. Row r is number (first + r) % ring of those that start at `rows`; with
+/// ring = 0 they follow each other.
+struct BandInput {
+  const float* rows = nullptr;
+  int64_t ring = 0;
+  int64_t first = 0;
+};
+
 /// A kernel on one image whose output rows can be computed apart from each other, with the same
 /// bits. Input 0 is the image.
 class BandKernel : public Kernel {
@@ -27,10 +35,12 @@ class BandKernel : public Kernel {
   virtual size_t weight_bytes() const { return 0; }
   /// The weights as run_band() takes them, perhaps written to `space`; they hold for one run.
   virtual const float* weights(ir::ConstViews in, void* space, ThreadPool* pool) const = 0;
-  /// `window` is the node's but for in_h, out_h and pad_top: those of the band. x is its first
-  /// input row, y its first output row. On this thread.
+  /// Whether run_band() takes rows of a ring.
+  virtual bool takes_ring() const { return false; }
+  /// `window` is the node's but for in_h, out_h and pad_top: those of the band. x has its input
+  /// rows, y is its first output row. On this thread.
   virtual void run_band(const kernels::Window2d& window, ir::ConstViews in, const float* weights,
-                        const float* x, float* y, void* workspace) const = 0;
+                        const BandInput& x, float* y, void* workspace) const = 0;
   virtual size_t band_workspace_bytes(const kernels::Window2d& window) const = 0;
 };
 
@@ -60,17 +70,18 @@ class BandChain {
   };
   struct Link {
     BandGeometry geometry;
-    int64_t rows = 0;    // most that are computed at once
-    int64_t held = 0;    // rows of the buffer behind it; 0: the chain's output
-    size_t buffer = 0;   // where that lies in a part's space
-    size_t weights = 0;  // in the shared space
+    int64_t rows = 0;      // most that are computed at once
+    int64_t held = 0;      // rows of the buffer behind it; 0: the chain's output
+    bool is_ring = false;  // row r of the output is number r % held of the buffer
+    size_t buffer = 0;     // where that lies in a part's space
+    size_t weights = 0;    // in the shared space
   };
   void plan(int64_t band);
   static Range input_of(const BandGeometry& g, const Range& out);
   void run_part(std::span<const ir::ConstViews> in, std::span<const float* const> weights,
                 const Range& rows, float* y, uint8_t* space, int64_t* nanoseconds) const;
   void run_link(size_t i, std::span<const ir::ConstViews> in, const float* weights,
-                const Range& rows, const float* x, int64_t x_first, float* y,
+                const Range& rows, const BandInput& x, int64_t x_first, float* y,
                 void* workspace) const;
 
   std::vector<const BandKernel*> kernels_;

@@ -53,10 +53,11 @@ class PackedConv final : public runtime::BandKernel {
     return packed_.floats(space, pool);
   }
   void run_band(const kernels::Window2d& window, ConstViews in, const float* weights,
-                const float* x, float* y, void* workspace) const override {
+                const runtime::BandInput& x, float* y, void* workspace) const override {
     kernels::Conv2dShape band = shape_;
     band.window = window;
-    table_.conv2d_packed(band, x, {.floats = weights}, bias_of(in), clamp_, y, workspace, nullptr);
+    table_.conv2d_packed(band, x.rows, {.floats = weights}, bias_of(in), clamp_, y, workspace,
+                         nullptr);
   }
   size_t band_workspace_bytes(const kernels::Window2d& window) const override {
     kernels::Conv2dShape band = shape_;

@@ -27,14 +27,17 @@ class FloatDepthwise final : public runtime::BandKernel {
             .in_row = w.in_w * shape_.channels,
             .out_row = w.out_w * shape_.channels * shape_.multiplier};
   }
+  bool takes_ring() const override { return table_.depthwise_takes_ring(shape_); }
   const float* weights(ConstViews in, void*, ThreadPool*) const override {
     return in[1].as<float>();
   }
   void run_band(const kernels::Window2d& window, ConstViews in, const float* weights,
-                const float* x, float* y, void* workspace) const override {
+                const runtime::BandInput& x, float* y, void* workspace) const override {
     kernels::DepthwiseShape band = shape_;
     band.window = window;
-    table_.depthwise(band, x, weights, bias_of(in), clamp_, y, workspace, nullptr);
+    band.ring = x.ring;
+    band.ring_first = x.first;
+    table_.depthwise(band, x.rows, weights, bias_of(in), clamp_, y, workspace, nullptr);
   }
   size_t band_workspace_bytes(const kernels::Window2d& window) const override {
     kernels::DepthwiseShape band = shape_;

@@ -120,6 +120,10 @@ class ConvStep final : public Step {
     const uint8_t* x = slots[in] + in_offset;
     uint8_t* y = slots[out] + out_offset;
     const std::span all(parts);
+    if (first == 0 && last == units()) {
+      for (const Part& part : parts) conv(shape, part.block, x + part.x, y);
+      return;
+    }
     if (!by_block) return run_pieces(all, first, last, x, y);
     while (first < last) {
       const int64_t begin = first % pieces;
@@ -128,9 +132,7 @@ class ConvStep final : public Step {
       first += end - begin;
     }
   }
-  Share share() const override {
-    return {.units = by_block ? pieces * static_cast<int64_t>(parts.size()) : pieces, .cost = cost};
-  }
+  Share share() const override { return {.units = units(), .cost = cost}; }
 
   /// Once shape and parts are set: rows are shared out, or the columns of a single one. Where there
   /// are few pixels, each thread has blocks of channels instead: it then reads only their weights,
@@ -168,6 +170,7 @@ class ConvStep final : public Step {
   int64_t out_offset = 0;
 
  private:
+  int64_t units() const { return by_block ? pieces * static_cast<int64_t>(parts.size()) : pieces; }
   void run_pieces(std::span<const Part> blocks, int64_t first, int64_t last, const uint8_t* x,
                   uint8_t* y) const {
     ConvShape some = shape;

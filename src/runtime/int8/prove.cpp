@@ -173,12 +173,32 @@ Steps steps_of(const Requantizer& exact, int64_t channel, int64_t lowest, int64_
   const int e = -m.shift;
   const double inverse = 1.0 / m.value;
   constexpr int64_t kLimit = int64_t{1} << 31;
+  // From one level to the next the dividend grows by the same, but where ties change their side and
+  // at the limits: the quotient and what it is too large by follow without a division.
+  const int64_t growth = (int64_t{1} << e) * kLimit;
+  const int64_t quotient = growth / m.value;
+  const int64_t rest = growth % m.value;
+  int64_t acc = 0;
+  int64_t over = 0;  // acc * m - dividend
+  bool was_within = false;
   for (int level = s.first + 1; level <= s.last; ++level) {
     const int64_t t = level - exact.zero();
     int64_t h = t;
     if (e > 0) h = t * (int64_t{1} << e) - (int64_t{1} << (e - 1)) + (t > 0 ? 0 : 1);
-    h = std::clamp(h, -kLimit + 1, kLimit - 1);
-    const int64_t acc = divide_up(h * kLimit - (int64_t{1} << 30), m.value, inverse);
+    const bool is_within = h > -kLimit && h < kLimit;
+    if (is_within && was_within && t != 1) {
+      acc += quotient;
+      over -= rest;
+      const int64_t below =
+          over >> 63;  // all ones below 0; a branch would be guessed wrong half the time
+      acc -= below;
+      over += below & m.value;
+    } else {
+      const int64_t dividend = std::clamp(h, -kLimit + 1, kLimit - 1) * kLimit - (int64_t{1} << 30);
+      acc = divide_up(dividend, m.value, inverse);
+      over = acc * m.value - dividend;
+    }
+    was_within = is_within;
     s.at.push_back(std::clamp(acc, lowest + 1, highest));
   }
   return s;

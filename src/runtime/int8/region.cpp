@@ -127,6 +127,11 @@ void Region::run(ir::ConstViews in, ir::Views out, ThreadPool* pool, int64_t* na
     slots_[static_cast<size_t>(output_slots_[i])] = static_cast<uint8_t*>(out[i].data);
   }
   if (pool != nullptr && pool->threads() == 1) pool = nullptr;
+  if (nanoseconds == nullptr && (pool == nullptr || !may_share())) {
+    // Of a small net even the questions who runs what would show.
+    for (const auto& step : steps_) step->run(slots_.data(), 0, step->share().units);
+    return;
+  }
   if (nanoseconds == nullptr) {
     for (size_t i = 0, end = 0; i < steps_.size(); i = end) {
       end = end_of_loop(i);

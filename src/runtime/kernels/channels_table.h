@@ -11,6 +11,7 @@
 namespace ew::kernels::EW_TARGET {
 
 const DepthwiseTable kDepthwiseTable{
+    kernel_of({"depthwise_conv"}, has_shared_rows),
     kernel_of({"depthwise_conv"}, depthwise_any),
     kernel_of({"depthwise_conv_input_grad"}, depthwise_grad_input),
     kernel_of({"depthwise_conv_weight_grad"}, depthwise_grad_weights),

@@ -22,6 +22,10 @@ struct DepthwiseShape {
   int64_t batch = 1;
   int64_t channels = 1;
   int64_t multiplier = 1;
+  /// If not 0, row r of x is number (ring_first + r) % ring of the rows that x points to. One
+  /// image, where depthwise_takes_ring() allows it.
+  int64_t ring = 0;
+  int64_t ring_first = 0;
 };
 
 }  // namespace ew::kernels

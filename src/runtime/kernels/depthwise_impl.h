@@ -4,6 +4,7 @@
 // channels.
 
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "runtime/kernels/conv2d.h"
@@ -17,6 +18,8 @@ struct DepthwiseTile {
   int64_t taps_h = 0, taps_w = 0;
   const float* x = nullptr;
   int64_t x_tap_h = 0, x_tap_w = 0, x_pixel = 0;
+  int64_t wrap = std::numeric_limits<int64_t>::max();  // rows of taps from this one on lie
+  int64_t wrap_step = 0;                               // so many elements before
   const float* w = nullptr;
   int64_t w_tap_h = 0, w_tap_w = 0;
   const float* bias = nullptr;
@@ -43,7 +46,7 @@ void run_depthwise(const DepthwiseTile& t) {
   }
   const int64_t pixel = t.x_pixel;
   for (int64_t ky = 0; ky < t.taps_h; ++ky) {
-    const float* x = t.x + ky * t.x_tap_h;
+    const float* x = t.x + ky * t.x_tap_h - (ky < t.wrap ? 0 : t.wrap_step);
     const float* w = t.w + ky * t.w_tap_h;
     for (int64_t kx = t.taps_w; kx > 0; --kx, x += t.x_tap_w, w += t.w_tap_w) {
 #pragma GCC unroll 4

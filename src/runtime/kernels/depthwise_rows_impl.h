@@ -41,7 +41,7 @@ void run_depthwise_shared(const DepthwiseRun& run) {
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) sum[i] = bias;
     for (int64_t ky = 0; ky < t.taps_h; ++ky) {
-      const float* x = t.x + ky * t.x_tap_h + c;
+      const float* x = t.x + ky * t.x_tap_h + c - (ky < t.wrap ? 0 : t.wrap_step);
       const float* w = t.w + ky * t.w_tap_h + c;
       Vec weight[kTaps];
 #pragma GCC unroll 5
@@ -118,22 +118,28 @@ inline InnerRange inner_outputs(const Window2d& w) {
   return {w.pad_left < w.kernel_w ? 0 : first, max_of(0, min_of(w.out_w, end))};
 }
 
+/// A part of the inner outputs of all rows, whose inputs stay in the L1 cache from row to row.
+struct InnerStrip {
+  int64_t first, end;
+  bool is_first, is_last;
+};
+
 /// One row of outputs: its inner part in runs, what lies further out pixel by pixel.
 struct DepthwiseRow {
   DepthwiseTile tile;  // x at the input pixel of column -pad_left, w at the first tap
   int64_t channels;
 
-  void run(const Window2d& w, const InnerRange& inner) const {
-    for (int64_t x = 0; x < inner.first; ++x) run_edge(w, x);
-    const int64_t pixels = inner.end - inner.first;
+  void run(const Window2d& w, const InnerStrip& strip) const {
+    for (int64_t x = 0; strip.is_first && x < strip.first; ++x) run_edge(w, x);
+    const int64_t pixels = strip.end - strip.first;
     const int64_t count = ceil_div(max_of(0, pixels), int64_t{kSharedPixels});
-    int64_t x = inner.first;
+    int64_t x = strip.first;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t width = pixels * (i + 1) / count - pixels * i / count;
       run_pixels(w, x, width);
       x += width;
     }
-    for (x = max_of(inner.end, inner.first); x < w.out_w; ++x) run_edge(w, x);
+    for (x = max_of(strip.end, strip.first); strip.is_last && x < w.out_w; ++x) run_edge(w, x);
   }
 
   void run_pixels(const Window2d& w, int64_t x, int64_t width) const {
@@ -166,24 +172,56 @@ struct DepthwiseRow {
   }
 };
 
-/// Output rows [first, end) of one image for channels [channel, channel + count).
+/// Output rows [first, end) of a strip of one image for channels [channel, channel + count).
 inline void depthwise_rows(const DepthwiseShape& s, const DepthwiseTile& base, const float* x,
-                           float* y, int64_t channel, int64_t count, int64_t first, int64_t end) {
+                           float* y, int64_t channel, int64_t count, int64_t first, int64_t end,
+                           const InnerStrip& strip) {
   const Window2d& w = s.window;
   const int64_t row = w.in_w * s.channels;
-  const InnerRange inner = inner_outputs(w);
   for (int64_t oy = first; oy < end; ++oy) {
     const int64_t begin = oy * w.stride_h - w.pad_top;
     const int64_t skip = max_of(0, -begin);
     DepthwiseRow r{base, count};
     r.tile.taps_h = max_of(0, min_of(w.kernel_h, w.in_h - begin) - skip);
-    r.tile.x = x + (begin + skip) * row - w.pad_left * s.channels + channel;
+    int64_t at = begin + skip;
+    if (s.ring > 0) {
+      at = (s.ring_first + at) % s.ring;
+      r.tile.wrap = s.ring - at;
+      r.tile.wrap_step = s.ring * row;
+    }
+    r.tile.x = x + at * row - w.pad_left * s.channels + channel;
     r.tile.w += skip * r.tile.w_tap_h + channel;
     if (r.tile.bias != nullptr) r.tile.bias += channel;
     r.tile.y = y + oy * w.out_w * s.channels + channel;
-    r.run(w, inner);
+    r.run(w, strip);
   }
 }
+
+/// Vectors of channels that run together, and so strips: neighbouring vectors share pages and
+/// prefetches, and rows under each other share inputs, which are to stay in the L1 cache.
+struct DepthwiseBlocks {
+  int64_t step;    // channels of a block
+  int64_t count;   // blocks
+  int64_t strips;  // of each
+  InnerRange inner;
+
+  explicit DepthwiseBlocks(const DepthwiseShape& s) : inner(inner_outputs(s.window)) {
+    constexpr int64_t kFloats = 6 * 1024;
+    constexpr int64_t kMostVectors = 8;
+    const Window2d& w = s.window;
+    const int64_t vectors = ceil_div(s.channels, kLanes);
+    step = ceil_div(vectors, ceil_div(vectors, kMostVectors)) * kLanes;
+    count = ceil_div(s.channels, step);
+    const int64_t inputs = kFloats / max_of(1, w.kernel_h * min_of(step, s.channels));
+    const int64_t outputs = max_of(kSharedPixels, (inputs - w.kernel_w) / w.stride_w + 1);
+    strips = max_of(1, ceil_div(inner.end - inner.first, outputs));
+  }
+  InnerStrip strip(int64_t i) const {
+    const int64_t pixels = inner.end - inner.first;
+    return {inner.first + pixels * i / strips, inner.first + pixels * (i + 1) / strips, i == 0,
+            i == strips - 1};
+  }
+};
 
 inline void depthwise_in_place(const DepthwiseShape& s, const float* x, const float* w,
                                const float* bias, Clamp clamp, float* y, ThreadPool* pool) {
@@ -198,11 +236,7 @@ inline void depthwise_in_place(const DepthwiseShape& s, const float* x, const fl
   t.bias = bias;
   t.clamp = clamp;
   t.y_pixel = s.channels;
-  // Rows under each other share inputs: as many vectors of channels as keep them in the L1 cache.
-  constexpr int64_t kRowFloats = 6 * 1024;
-  const int64_t fits = kRowFloats / max_of(1, v.kernel_h * v.in_w * kLanes);
-  const int64_t step = max_of(1, min_of(fits, 8)) * kLanes;
-  const int64_t blocks = ceil_div(s.channels, step);
+  const DepthwiseBlocks blocks(s);
   // A task is a block of channels of a band of rows; bands come in the order of the rows.
   constexpr int64_t kLeastProducts = 200'000;  // that starting and ending a loop is worth
   const int64_t products = s.batch * v.out_h * v.out_w * s.channels * v.kernel_h * v.kernel_w;
@@ -210,13 +244,16 @@ inline void depthwise_in_place(const DepthwiseShape& s, const float* x, const fl
   const bool by_rows = wide != nullptr && v.out_h * v.out_w > kFewRows;
   const int64_t bands =
       by_rows ? min_of(v.out_h, thread_count(wide) * (products < 10 * kLeastProducts ? 1 : 2)) : 1;
-  parallel_for(wide, s.batch * blocks * bands, [&](int64_t task) {
-    const int64_t n = task / (blocks * bands);
-    const int64_t band = task / blocks % bands;
-    const int64_t channel = task % blocks * step;
-    depthwise_rows(
-        s, t, x + n * v.in_h * v.in_w * s.channels, y + n * v.out_h * v.out_w * s.channels, channel,
-        min_of(step, s.channels - channel), v.out_h * band / bands, v.out_h * (band + 1) / bands);
+  parallel_for(wide, s.batch * blocks.count * bands, [&](int64_t task) {
+    const int64_t n = task / (blocks.count * bands);
+    const int64_t band = task / blocks.count % bands;
+    const int64_t channel = task % blocks.count * blocks.step;
+    for (int64_t i = 0; i < blocks.strips; ++i) {
+      depthwise_rows(s, t, x + n * v.in_h * v.in_w * s.channels,
+                     y + n * v.out_h * v.out_w * s.channels, channel,
+                     min_of(blocks.step, s.channels - channel), v.out_h * band / bands,
+                     v.out_h * (band + 1) / bands, blocks.strip(i));
+    }
   });
 }
 

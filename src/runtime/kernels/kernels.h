@@ -54,6 +54,7 @@ struct ConvTable {
 };
 
 struct DepthwiseTable {
+  bool (*depthwise_takes_ring)(const DepthwiseShape&);
   /// As the functions of ConvTable; bias and dbias have channels * multiplier elements.
   void (*depthwise)(const DepthwiseShape&, const float* x, const float* w, const float* bias,
                     Clamp clamp, float* y, void* workspace, ThreadPool* pool);

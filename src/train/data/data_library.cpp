@@ -5,13 +5,7 @@
 namespace ew::train {
 
 Result<const DataPlugin*> data_library() {
-  EW_TRY(void* address, load_plugin("data", kDataPluginSymbol));
-  const auto* plugin = static_cast<const DataPlugin*>(address);
-  if (plugin->version != kDataPluginVersion) {
-    return unsupported("libedgewise_data.so has version ", plugin->version, ", expected ",
-                       kDataPluginVersion);
-  }
-  return plugin;
+  return load_plugin_table<DataPlugin>("data", kDataPluginSymbol, kDataPluginVersion);
 }
 
 }  // namespace ew::train
