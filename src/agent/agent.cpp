@@ -74,6 +74,12 @@ void Agent::Impl::upkeep() {
   loop->call_after(kUpkeepUs, [this] { upkeep(); });
 }
 
+/// Also while another version of the app is about to take over.
+void Agent::Impl::stop_for_good() {
+  next_app.reset();
+  begin_stop();
+}
+
 void Agent::Impl::begin_stop() {
   if (is_stopping) return;
   is_stopping = true;
@@ -148,7 +154,7 @@ Status Agent::run() {
 }
 
 void Agent::stop() {
-  impl_->loop->post([this] { impl_->begin_stop(); });
+  impl_->loop->post([this] { impl_->stop_for_good(); });
 }
 
 std::unique_ptr<App> Agent::take_next() { return std::move(impl_->next_app); }

@@ -128,6 +128,7 @@ struct Agent::Impl {
   HealthView health_view();
   void start_trial();
   void judge_trial(bool is_finished);
+  void stop_for_good();
   void begin_stop();
   bool may_keep(const Entrance& entrance) const;
   bool may_keep_sink(size_t index) const;

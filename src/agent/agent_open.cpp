@@ -26,7 +26,7 @@ Status Agent::Impl::open() {
   if (options.load_again) EW_TRY_VOID(loop->on_signal(SIGHUP, [this] { reload(); }));
   // Before the logs start their threads, which must not take them.
   for (const int number : {SIGTERM, SIGINT}) {
-    EW_TRY_VOID(loop->on_signal(number, [this] { begin_stop(); }));
+    EW_TRY_VOID(loop->on_signal(number, [this] { stop_for_good(); }));
   }
   last_steady_us = loop->steady_us();
   EW_TRY(storage, storage_key(*app));

@@ -52,6 +52,7 @@ bool Agent::Impl::may_keep_sink(size_t index) const {
 /// Ends all connections but those that the next version goes on with.
 void Agent::Impl::end_links() {
   if (next_app) {
+    loop->leave_signals_blocked();
     if (auto next_loop = host::EventLoop::create(); next_loop.ok()) {
       links = std::make_shared<KeptLinks>();
       links->loop = std::move(*next_loop);

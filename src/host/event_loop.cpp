@@ -59,7 +59,7 @@ struct EventLoop::State {
     for (const int fd : {epoll_fd, wake_fd, signal_fd}) {
       if (fd >= 0) ::close(fd);
     }
-    if (signal_fd >= 0) ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+    if (signal_fd >= 0 && !leaves_blocked) ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -75,6 +75,7 @@ struct EventLoop::State {
   int epoll_fd = -1;
   int wake_fd = -1;
   int signal_fd = -1;
+  bool leaves_blocked = false;
   sigset_t signals{};
   std::map<int, std::function<void()>> signal_calls;
   Wake wake{*this};
@@ -292,6 +293,8 @@ void EventLoop::at_wakeup_end(WakeupEnd& end) {
 void EventLoop::forget(WakeupEnd& end) {
   std::replace(state_->ends.begin(), state_->ends.end(), &end, static_cast<WakeupEnd*>(nullptr));
 }
+
+void EventLoop::leave_signals_blocked() { state_->leaves_blocked = true; }
 
 Status EventLoop::on_signal(int signal, std::function<void()> call) {
   State& s = *state_;

@@ -86,6 +86,9 @@ class EventLoop {
   /// Takes the signal away from its default and calls on the loop's thread. Signals must be
   /// asked for before other threads start. Error kIo.
   Status on_signal(int signal, std::function<void()> call);
+  /// Its signals stay blocked behind its end, for a loop that asks for them then: what comes
+  /// between waits. Else they get back their default.
+  void leave_signals_blocked();
 
  private:
   struct State;

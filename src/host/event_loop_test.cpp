@@ -149,4 +149,17 @@ TEST_CASE("event loop: signals arrive as calls") {
   CHECK(hangups == 1);
 }
 
+TEST_CASE("event loop: a signal between two loops waits for the second") {
+  auto first = EventLoop::create().value();
+  REQUIRE(first->on_signal(SIGUSR1, [] {}).ok());
+  first->leave_signals_blocked();
+  ::kill(::getpid(), SIGUSR1);
+  first.reset();
+  const auto second = EventLoop::create().value();
+  int calls = 0;
+  REQUIRE(second->on_signal(SIGUSR1, [&] { ++calls; }).ok());
+  second->run_once(100'000);
+  CHECK(calls == 1);
+}
+
 }  // namespace ew::host

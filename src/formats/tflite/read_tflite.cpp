@@ -328,7 +328,9 @@ class Importer {
         // Empty tensors cost their other sizes: references walk over them.
         int64_t size = 1;
         for (const int64_t d : graph_.type(id).shape) {
-          if (d == kUnknown || (size *= std::max<int64_t>(d, 1)) > left) return false;
+          if (d == kUnknown) return false;
+          size *= std::max<int64_t>(d, 1);
+          if (size > left) return false;
         }
         left -= size;
       }
