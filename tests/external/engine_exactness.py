@@ -57,6 +57,7 @@ def run_default(path, inputs):
     for i in range(len(inputs[0])):
         for d, x in zip(it.get_input_details(), inputs):
             it.set_tensor(d["index"], x[i:i + 1])
+        it.reset_all_variables()
         it.invoke()
         results.append([it.get_tensor(o["index"]).copy() for o in it.get_output_details()])
     return [np.concatenate(column) for column in zip(*results)]

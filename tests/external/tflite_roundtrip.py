@@ -58,6 +58,7 @@ def run_litert(model, inputs, resolver=litert.OpResolverType.BUILTIN_REF):
     for i in range(len(inputs[0])):
         for d, x in zip(details, inputs):
             it.set_tensor(d["index"], x[i:i + 1])
+        it.reset_all_variables()  # recurrent layers begin with zeros, as in Keras
         it.invoke()
         results.append([it.get_tensor(o["index"]).copy() for o in it.get_output_details()])
     return [np.concatenate(column) for column in zip(*results)]
