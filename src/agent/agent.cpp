@@ -1,5 +1,9 @@
 #include "agent/agent.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "agent/agent_impl.h"
 #include "agent/storage.h"
 
@@ -9,6 +13,14 @@ namespace {
 constexpr int64_t kDrainUs = 2'000'000;
 constexpr int64_t kUpkeepUs = 1'000'000;
 constexpr int64_t kDrainStepUs = 10'000;
+constexpr int64_t kTrimUs = 60'000'000;
+
+/// What queues held while a sink was away lies free between what is still in use.
+void give_back_memory() {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
+}
 
 }  // namespace
 
@@ -70,6 +82,10 @@ void Agent::Impl::upkeep() {
       options.stamp = stamp;
       reload();
     }
+  }
+  if (loop->steady_us() >= trim_due_us) {
+    give_back_memory();
+    trim_due_us = loop->steady_us() + kTrimUs;
   }
   loop->call_after(kUpkeepUs, [this] { upkeep(); });
 }

@@ -94,6 +94,7 @@ struct Agent::Impl {
   int64_t timer_due_us = kNoDeadline;
   int64_t ticked_due_us = kNoDeadline;
   int64_t drain_until_us = 0;
+  int64_t trim_due_us = 0;
   ByteWriter encoded;
   std::shared_ptr<void> beside;
   std::unique_ptr<HealthWatch> health;  ///< while the app is on trial
