@@ -4,6 +4,18 @@
 #include "agent/agent_impl.h"
 
 namespace ew::agent {
+namespace {
+
+/// Whether a connection of these words serves the source or sink of the same name among `next`.
+template <typename Plan>
+bool goes_on(const std::vector<Plan>& next, const Plan& plan, const std::string& words) {
+  return std::ranges::any_of(next, [&](const Plan& other) {
+    return other.name == plan.name && other.type == plan.type &&
+           link_words(other.settings) == words;
+  });
+}
+
+}  // namespace
 
 Status Agent::Impl::check_next(const App& next) const {
   if (app->state.empty()) return invalid_argument("the app has no `state:` that could be taken on");
@@ -32,21 +44,11 @@ Status Agent::Impl::check_next(const App& next) const {
 }
 
 bool Agent::Impl::may_keep(const Entrance& entrance) const {
-  if (!next_app) return false;
-  const SourcePlan& plan = app->sources[entrance.number];
-  return std::ranges::any_of(next_app->sources, [&](const SourcePlan& next) {
-    return next.name == plan.name && next.type == plan.type &&
-           link_words(next.settings) == entrance.words;
-  });
+  return next_app && goes_on(next_app->sources, app->sources[entrance.number], entrance.words);
 }
 
 bool Agent::Impl::may_keep_sink(size_t index) const {
-  if (!next_app) return false;
-  const SinkPlan& plan = app->sinks[index];
-  return std::ranges::any_of(next_app->sinks, [&](const SinkPlan& next) {
-    return next.name == plan.name && next.type == plan.type &&
-           link_words(next.settings) == sink_words[index];
-  });
+  return next_app && goes_on(next_app->sinks, app->sinks[index], sink_words[index]);
 }
 
 /// Ends all connections but those that the next version goes on with.
